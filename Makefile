@@ -1,0 +1,42 @@
+# Everything a person or CI does with this repository. The steps themselves are in scripts/.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python lint fmt wheel bench picture clean ci
+
+ROUNDS ?= 5
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: wheel ## profile a real program (Sphinx building a manual) and print the report
+	@scripts/demo.sh
+
+test: test-rust test-python ## all tests
+
+test-rust: ## Rust tests
+	PYO3_PYTHON=$$(scripts/pythons.sh --preferred) cargo test --workspace --locked
+
+test-python: wheel ## Python tests on every Python of 3.10 to 3.13 found; ARGS="-k name" goes to pytest
+	@scripts/test_python.sh $(ARGS)
+
+lint: wheel ## check style, types and the shape of the tree
+	@scripts/lint.sh
+
+fmt: ## format Rust and Python
+	@scripts/fmt.sh
+
+wheel: ## build the one abi3 wheel into dist/
+	@scripts/wheel.sh
+
+bench: wheel ## measure beside other profilers, ROUNDS=5; writes benches/results/DATE.md
+	@scripts/bench.sh --rounds $(ROUNDS)
+
+picture: wheel ## draw docs/report.svg, the README's picture, from a report of the demo's capture
+	@scripts/picture.sh
+
+clean: ## remove everything that was built or downloaded
+	rm -rf target dist .venvs .demo .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+ci: ## what CI runs
+	@.ci/run

@@ -1,0 +1,47 @@
+//! Explains what a capture holds: statistics by line, function, file, module, stack or thread, and who called
+//! whom.
+//!
+//! This crate reads captures and nothing else: it needs no Python and no running program, never maps a file
+//! into memory, and trusts no byte of what it reads. Any byte string gives an [`Error`] or a [`Snapshot`];
+//! memory use is bounded by a small multiple of the capture's real size, and no walk over a tree uses the
+//! machine stack.
+//!
+//! Start with [`Snapshot::open`], then ask for [`Snapshot::statistics`].
+#![forbid(unsafe_code)]
+
+mod call_tree;
+mod callees;
+mod callers;
+mod capture;
+mod error;
+mod facts;
+mod filter;
+mod frame;
+mod group;
+mod loader;
+mod loss;
+mod machinery;
+mod measures;
+mod path;
+mod process;
+mod selection;
+mod snapshot;
+mod statistic;
+mod strings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod totals;
+mod tree;
+mod tree_builder;
+
+pub use call_tree::{CallEntry, CallTree, TreeLimits};
+pub use error::{Error, in_words};
+pub use filter::Filter;
+pub use frame::{Frame, Origin, Source};
+pub use group::{Group, GroupBy, OrderBy, Stack, UnknownChoice};
+pub use loss::Loss;
+pub use measures::Measures;
+pub use process::{Process, Sampling, Status};
+pub use snapshot::Snapshot;
+pub use statistic::Statistic;
+pub use totals::Totals;

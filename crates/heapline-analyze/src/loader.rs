@@ -1,0 +1,277 @@
+//! From the tables of a capture to a snapshot.
+//!
+//! A capture may be written to while it is read. Records that its header counts are complete, and those that
+//! they refer to were counted before them; so the header is read again for each kind of record, those that
+//! refer first.
+
+use std::sync::Arc;
+
+use heapline_format::{Code, Counters, Header, LossKind, Meta, MetaKey, Node, State, TableId};
+
+use crate::capture::{Head, ReadAt, record_bytes};
+use crate::error::Error;
+use crate::facts::Facts;
+use crate::frame::{Origin, Source};
+use crate::loss::Loss;
+use crate::measures::Measures;
+use crate::path::SearchPath;
+use crate::snapshot::Snapshot;
+use crate::strings::{Names, StringTable};
+use crate::totals::Totals;
+use crate::tree::Tree;
+use crate::tree_builder::{Codes, Nodes};
+
+#[cfg(test)]
+mod tests;
+
+/// How often counters are read anew because the process passed a high-water mark meanwhile.
+const COUNTER_READS: usize = 4;
+
+/// Facts about the process may take this much more memory than the string table, through values that several
+/// share.
+const SHARED_FACT_BYTES: usize = 4 << 20;
+
+/// Reads everything that a snapshot is made of.
+pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> Result<Snapshot, Error> {
+    let head = Head::read(source)?;
+    let later = |earlier: &Head| match earlier.state {
+        State::Recording => Head::read(source),
+        State::Finished => Ok(earlier.clone()),
+    };
+    let codes_head = later(&head)?;
+    let strings_head = later(&codes_head)?;
+    let mut reader = Reader::new(
+        source,
+        progress,
+        [
+            (&head, TableId::Nodes),
+            (&head, TableId::Counters),
+            (&codes_head, TableId::Codes),
+            (&codes_head, TableId::Meta),
+            (&strings_head, TableId::Strings),
+        ],
+    );
+
+    let strings = reader.strings(&strings_head)?;
+    let facts = reader.facts(&codes_head, &strings)?;
+    let mut names = Names::new(&strings);
+    let codes = reader.codes(&codes_head, &mut names)?;
+    let nodes = reader.nodes(&head, &codes, &mut names)?;
+    let (header, measures) = reader.measures(&head, &nodes)?;
+    reader.finish();
+
+    let search_path = facts.search_path();
+    let names = names.into_texts();
+    let sources = codes.files.iter().map(|&name| Arc::new(describe(&search_path, name, &names))).collect();
+    let totals = totals(&header, &measures);
+    Ok(Snapshot {
+        process: facts.into_process(&header, head.state),
+        totals,
+        losses: losses(&head.lost),
+        tree: Tree {
+            sources,
+            names,
+            functions: codes.functions,
+            places: nodes.places,
+            parents: nodes.parents,
+            place_of: nodes.place_of,
+            measures,
+        },
+    })
+}
+
+/// The file with this name, which may be one that the capture does not hold.
+fn describe(search_path: &SearchPath, name: u32, names: &[Arc<str>]) -> Source {
+    let text = &names[name as usize];
+    if name == Names::UNKNOWN {
+        let unknown = || text.clone();
+        return Source { path: unknown(), file: unknown(), module: unknown(), origin: Origin::Unknown };
+    }
+    search_path.source(text)
+}
+
+/// Reads tables and tells how far it is.
+struct Reader<'a> {
+    source: &'a dyn ReadAt,
+    progress: &'a mut dyn FnMut(u64, u64),
+    done_bytes: u64,
+    all_bytes: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        source: &'a dyn ReadAt,
+        progress: &'a mut dyn FnMut(u64, u64),
+        tables: [(&Head, TableId); 5],
+    ) -> Self {
+        let sizes = tables.map(|(head, table)| head.records(table) * record_bytes(table).unwrap_or(0) as u64);
+        Self { source, progress, done_bytes: 0, all_bytes: sizes.into_iter().sum() }
+    }
+
+    fn read(
+        &mut self,
+        head: &Head,
+        table: TableId,
+        count: u64,
+        mut chunk: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        head.read_table(self.source, table, count, |bytes| {
+            self.done_bytes = (self.done_bytes + bytes.len() as u64).min(self.all_bytes);
+            (self.progress)(self.done_bytes, self.all_bytes);
+            chunk(bytes)
+        })
+    }
+
+    /// Tells that all is read. Of a live capture it may be less than was announced: its tables do not grow in
+    /// step.
+    fn finish(&mut self) {
+        if self.done_bytes < self.all_bytes {
+            (self.progress)(self.all_bytes, self.all_bytes);
+        }
+    }
+
+    fn strings(&mut self, head: &Head) -> Result<StringTable, Error> {
+        let count = head.records(TableId::Strings);
+        let mut all = Vec::with_capacity(count as usize);
+        self.read(head, TableId::Strings, count, |bytes| {
+            all.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(StringTable::new(all))
+    }
+
+    fn facts(&mut self, head: &Head, strings: &StringTable) -> Result<Facts, Error> {
+        let mut facts = Facts::default();
+        let mut room = strings.bytes().saturating_add(SHARED_FACT_BYTES);
+        self.read(head, TableId::Meta, head.records(TableId::Meta), |bytes| {
+            for record in bytes.chunks_exact(Meta::BYTES).filter_map(Meta::decode) {
+                let key = strings.get(record.key).and_then(|key| std::str::from_utf8(key).ok());
+                let (Some(key), Some(value)) = (key.and_then(MetaKey::parse), strings.get(record.value))
+                else {
+                    continue;
+                };
+                let cost = value.len() + size_of::<(MetaKey, String)>();
+                room = room
+                    .checked_sub(cost)
+                    .ok_or_else(|| Error::damaged("endless facts about the process"))?;
+                facts.values.push((key, String::from_utf8_lossy(value).into_owned()));
+            }
+            Ok(())
+        })?;
+        Ok(facts)
+    }
+
+    fn codes(&mut self, head: &Head, names: &mut Names<'_>) -> Result<Codes, Error> {
+        let mut codes = Codes::default();
+        self.read(head, TableId::Codes, head.records(TableId::Codes), |bytes| {
+            for code in bytes.chunks_exact(Code::BYTES).filter_map(Code::decode) {
+                let function =
+                    codes.function(names.intern(code.filename), names.intern(code.name), code.first_line);
+                codes.function_of.push(function);
+            }
+            Ok(())
+        })?;
+        codes.missing = codes.function(Names::UNKNOWN, Names::UNKNOWN, 0);
+        Ok(codes)
+    }
+
+    fn nodes(&mut self, head: &Head, codes: &Codes, names: &mut Names<'_>) -> Result<Nodes, Error> {
+        let count = head.records(TableId::Nodes).min(head.records(TableId::Counters));
+        let mut nodes = Nodes::with_room_for(count)?;
+        self.read(head, TableId::Nodes, count, |bytes| {
+            bytes
+                .chunks_exact(Node::BYTES)
+                .filter_map(Node::decode)
+                .try_for_each(|node| nodes.add(node, codes, names))
+        })?;
+        nodes.finish();
+        Ok(nodes)
+    }
+
+    /// The counters of all nodes, with the header that says how to read them.
+    fn measures(&mut self, head: &Head, nodes: &Nodes) -> Result<(Header, Vec<Measures>), Error> {
+        let count = nodes.node_of.len() as u64;
+        let mut header = head.header;
+        let mut reads = 1;
+        loop {
+            let mut measures = vec![Measures::default(); nodes.parents.len()];
+            let mut owners = nodes.node_of.iter();
+            self.read(head, TableId::Counters, count, |bytes| {
+                let records = bytes.chunks_exact(Counters::BYTES).filter_map(Counters::decode);
+                for (counters, &node) in records.zip(owners.by_ref()) {
+                    measures[node as usize] += measures_of(&header, &counters);
+                }
+                Ok(())
+            })?;
+            if head.state == State::Finished {
+                return Ok((header, measures));
+            }
+            let now = Head::read(self.source)?.header;
+            let same_mark = (now.epoch, now.at_high_water_mark) == (header.epoch, header.at_high_water_mark);
+            if same_mark || reads == COUNTER_READS {
+                return Ok((now, measures));
+            }
+            header = now;
+            reads += 1;
+        }
+    }
+}
+
+/// The measures that counters stand for, as [`Counters`] explains.
+fn measures_of(header: &Header, counters: &Counters) -> Measures {
+    let changed_since = header.at_high_water_mark == 0 && counters.epoch == header.epoch;
+    let (bytes, count) = if changed_since {
+        (counters.saved_bytes, counters.saved_count)
+    } else {
+        (counters.live_bytes, counters.live_count)
+    };
+    Measures {
+        live_bytes: counters.live_bytes,
+        live_count: counters.live_count.into(),
+        high_water_mark_bytes: bytes,
+        high_water_mark_count: count.into(),
+        allocated_bytes: counters.allocated_bytes,
+        allocated_count: counters.allocated_count,
+    }
+}
+
+fn totals(header: &Header, measures: &[Measures]) -> Totals {
+    let sum: Measures = measures.iter().copied().sum();
+    let known = |bytes: u64| (bytes != 0).then_some(bytes);
+    // While live bytes stand at their maximum the recorder has not yet written down when and at what size.
+    let (mark_bytes, mark_ns, mark_rss) = if header.at_high_water_mark != 0 {
+        (header.high_water_mark_bytes.max(header.live_bytes), header.now_ns, header.rss_bytes)
+    } else {
+        (header.high_water_mark_bytes, header.high_water_mark_ns, header.high_water_mark_rss_bytes)
+    };
+    Totals {
+        live_bytes: sum.live_bytes,
+        live_count: sum.live_count,
+        high_water_mark_bytes: mark_bytes,
+        high_water_mark_count: sum.high_water_mark_count,
+        high_water_mark_ns: mark_ns,
+        high_water_mark_rss_bytes: known(mark_rss),
+        allocated_bytes: sum.allocated_bytes,
+        allocated_count: sum.allocated_count,
+        rss_bytes: known(header.rss_bytes),
+        max_rss_bytes: known(header.max_rss_bytes),
+        start_rss_bytes: known(header.start_rss_bytes),
+        stacks: measures.iter().filter(|measures| !measures.is_zero()).count() as u64,
+    }
+}
+
+/// The losses that were counted; those of unknown kinds as one.
+fn losses(lost: &[u64]) -> Vec<Loss> {
+    let mut found = Vec::new();
+    let mut other: u64 = 0;
+    for (slot, &count) in lost.iter().enumerate().filter(|(_, count)| **count > 0) {
+        match LossKind::from_u32(slot as u32) {
+            Some(kind) => found.push(Loss { kind: Some(kind), count }),
+            None => other = other.saturating_add(count),
+        }
+    }
+    if other > 0 {
+        found.push(Loss { kind: None, count: other });
+    }
+    found
+}

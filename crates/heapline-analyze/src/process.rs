@@ -1,0 +1,58 @@
+//! The process that a capture was recorded in.
+
+/// Facts about the recorded process. An empty string means that the capture does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// What was run, as reports name it: a script's file name, `-m module` or `-c`.
+    pub program: String,
+    /// `sys.argv` as the program saw it.
+    pub arguments: Vec<String>,
+    /// Process id in the recorder's pid namespace.
+    pub pid: u32,
+    /// Version as `platform.python_version()` says.
+    pub python_version: String,
+    /// `sys.implementation.name`.
+    pub implementation: String,
+    /// `sys.executable`.
+    pub executable: String,
+    /// Working directory at the start.
+    pub working_directory: String,
+    /// Version of heapline that recorded.
+    pub heapline_version: String,
+    /// The allocator under the hooks: `pymalloc`, `malloc`, `debug` or `unknown`.
+    pub allocator: String,
+    /// How frames were read: `interpreter` or `public`.
+    pub frame_access: String,
+    /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
+    pub started_unix_ns: u64,
+    /// From the start of the recording to the recorder's last look at the clock or the high-water mark, whichever is
+    /// later, nanoseconds.
+    pub duration_ns: u64,
+    /// Whether the recording came to its end.
+    pub status: Status,
+    /// Whether every allocation was recorded.
+    pub sampling: Sampling,
+    /// Format version of the capture.
+    pub format_version: u32,
+}
+
+/// How far a recording has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The recording was stopped in order.
+    Finished,
+    /// The recording was not stopped: the program still runs, or it died.
+    Recording,
+}
+
+/// Whether numbers are exact or estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// Every allocation was recorded.
+    Exact,
+    /// Numbers are estimates from samples.
+    Sampled {
+        /// Mean bytes between two samples.
+        interval_bytes: u64,
+    },
+}

@@ -1,0 +1,198 @@
+//! Synthetic captures for tests.
+
+use std::collections::HashMap;
+
+use heapline_format::{
+    Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LossKind, MAGIC, Meta,
+    MetaKey, Node, NodeKind, STRING_ALIGN, State, TABLES_OFFSET, TableHeader, TableId, VERSION,
+};
+
+/// Builds a capture record by record. It writes what it is told, sound or not.
+///
+/// ```
+/// use heapline_analyze::{Snapshot, testing::SyntheticCapture};
+///
+/// let mut capture = SyntheticCapture::new();
+/// let thread = capture.thread("MainThread");
+/// let caller = capture.frame(thread, "/app/app.py", "main", 1, 3);
+/// let site = capture.frame(caller, "/app/app.py", "load", 10, 12);
+/// capture.count(site, 1000, 2);
+/// let snapshot = Snapshot::from_bytes(&capture.build())?;
+/// assert_eq!(snapshot.totals().live_bytes, 1000);
+/// # Ok::<(), heapline_analyze::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SyntheticCapture {
+    /// The header that will be written; the number of extents is filled in.
+    pub header: Header,
+    /// Every table is cut into extents of this many bytes, a multiple of 4096; the last one takes what is
+    /// left.
+    pub extent_bytes: usize,
+    lost: Vec<(u32, u64)>,
+    strings: Vec<u8>,
+    string_ids: HashMap<String, u32>,
+    meta: Vec<Meta>,
+    codes: Vec<Code>,
+    code_ids: HashMap<Code, u32>,
+    nodes: Vec<Node>,
+    counters: Vec<Counters>,
+}
+
+impl Default for SyntheticCapture {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SyntheticCapture {
+    /// A finished exact capture with nothing but the root (node 0).
+    #[must_use]
+    pub fn new() -> Self {
+        let header = Header {
+            magic: u64::from_le_bytes(MAGIC),
+            version: VERSION,
+            header_bytes: HEADER_BYTES as u32,
+            pid: 4242,
+            state: State::Finished as u32,
+            sampling_interval: 1,
+            epoch: 1,
+            ..Header::default()
+        };
+        let mut new = Self {
+            header,
+            extent_bytes: 64 * 1024,
+            lost: Vec::new(),
+            strings: Vec::new(),
+            string_ids: HashMap::new(),
+            meta: Vec::new(),
+            codes: Vec::new(),
+            code_ids: HashMap::new(),
+            nodes: Vec::new(),
+            counters: Vec::new(),
+        };
+        new.label(0, NodeKind::Root, "");
+        new
+    }
+
+    /// Adds a fact about the process.
+    pub fn meta(&mut self, key: MetaKey, value: &str) {
+        let record = Meta { key: self.string(key.as_str()), value: self.string(value) };
+        self.meta.push(record);
+    }
+
+    /// Counts a loss.
+    pub fn lose(&mut self, kind: LossKind, count: u64) {
+        self.lose_slot(kind as u32, count);
+    }
+
+    /// Counts a loss of a kind that need not be known.
+    pub fn lose_slot(&mut self, slot: u32, count: u64) {
+        self.lost.push((slot, count));
+    }
+
+    /// String id of a text.
+    pub fn string(&mut self, text: &str) -> u32 {
+        if let Some(&id) = self.string_ids.get(text) {
+            return id;
+        }
+        let id = (self.strings.len() / STRING_ALIGN) as u32;
+        self.strings.extend((text.len() as u32).to_le_bytes());
+        self.strings.extend(text.as_bytes());
+        self.strings.resize(self.strings.len().next_multiple_of(STRING_ALIGN), 0);
+        self.string_ids.insert(text.to_owned(), id);
+        id
+    }
+
+    /// Adds a thread below the root.
+    pub fn thread(&mut self, name: &str) -> u32 {
+        self.label(0, NodeKind::Thread, name)
+    }
+
+    /// Adds a node that is no frame.
+    pub fn label(&mut self, parent: u32, kind: NodeKind, label: &str) -> u32 {
+        let subject = self.string(label);
+        self.node(Node { parent, subject, line: 0, kind_and_instruction: Node::pack(kind, 0) })
+    }
+
+    /// Adds a frame of `function` (which begins at `first_line`) at `line`.
+    pub fn frame(&mut self, parent: u32, file: &str, function: &str, first_line: u32, line: u32) -> u32 {
+        let code = Code { filename: self.string(file), name: self.string(function), first_line, flags: 0 };
+        let next = self.codes.len() as u32;
+        let subject = *self.code_ids.entry(code).or_insert(next);
+        if subject == next {
+            self.codes.push(code);
+        }
+        self.node(Node { parent, subject, line, kind_and_instruction: Node::pack(NodeKind::Frame, 0) })
+    }
+
+    /// Adds a node as it is.
+    pub fn node(&mut self, node: Node) -> u32 {
+        self.nodes.push(node);
+        self.counters.push(Counters::default());
+        self.nodes.len() as u32 - 1
+    }
+
+    /// Counts `count` blocks of `bytes` bytes in all at a node that are live, were so at the high-water mark,
+    /// and are all that was allocated there. The header's live bytes and high-water mark follow.
+    pub fn count(&mut self, node: u32, bytes: u64, count: u32) {
+        let counters = self.counters(node);
+        counters.live_bytes += bytes;
+        counters.live_count += count;
+        counters.allocated_bytes += bytes;
+        counters.allocated_count += u64::from(count);
+        self.header.live_bytes += bytes;
+        self.header.high_water_mark_bytes += bytes;
+    }
+
+    /// The counters of a node, to change at will.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    pub fn counters(&mut self, node: u32) -> &mut Counters {
+        &mut self.counters[node as usize]
+    }
+
+    /// The capture's bytes.
+    #[must_use]
+    pub fn build(&self) -> Vec<u8> {
+        let tables = [
+            (TableId::Meta, Meta::BYTES, self.meta.iter().flat_map(Meta::encode).collect::<Vec<u8>>()),
+            (TableId::Strings, 1, self.strings.clone()),
+            (TableId::Codes, Code::BYTES, self.codes.iter().flat_map(Code::encode).collect()),
+            (TableId::Nodes, Node::BYTES, self.nodes.iter().flat_map(Node::encode).collect()),
+            (TableId::Counters, Counters::BYTES, self.counters.iter().flat_map(Counters::encode).collect()),
+        ];
+        let mut image = vec![0; HEADER_BYTES];
+        let mut extents = Vec::new();
+        // Extents of different tables alternate, as they do when tables grow side by side.
+        let mut rest = tables.each_ref().map(|(_, _, bytes)| &bytes[..]);
+        while rest.iter().any(|bytes| !bytes.is_empty()) {
+            for (bytes, (table, ..)) in rest.iter_mut().zip(&tables).filter(|(bytes, _)| !bytes.is_empty()) {
+                let (now, later) = bytes.split_at(bytes.len().min(self.extent_bytes));
+                *bytes = later;
+                let offset = image.len() as u64;
+                image.extend(now);
+                image.resize(image.len().next_multiple_of(4096), 0);
+                let bytes = image.len() as u64 - offset;
+                extents.push(Extent { offset, bytes, table: *table as u32, reserved: 0 });
+            }
+        }
+        put(&mut image, 0, &Header { extent_count: extents.len() as u32, ..self.header }.encode());
+        for &(slot, count) in &self.lost {
+            put(&mut image, LOST_OFFSET + slot as usize * 8, &count.to_le_bytes());
+        }
+        for (table, record_bytes, bytes) in &tables {
+            let records = (bytes.len() / record_bytes) as u64;
+            let header = TableHeader { records, record_bytes: *record_bytes as u32, reserved: 0 };
+            put(&mut image, TABLES_OFFSET + *table as usize * TableHeader::BYTES, &header.encode());
+        }
+        for (index, extent) in extents.iter().enumerate() {
+            put(&mut image, EXTENTS_OFFSET + index * Extent::BYTES, &extent.encode());
+        }
+        image
+    }
+}
+
+fn put(image: &mut [u8], offset: usize, bytes: &[u8]) {
+    image[offset..offset + bytes.len()].copy_from_slice(bytes);
+}

@@ -1,0 +1,34 @@
+//! The numbers of the process as a whole.
+
+/// Numbers of the process as a whole.
+///
+/// Live and allocated numbers, and the count at the high-water mark, are sums over all stacks, so that the
+/// rows of an unfiltered statistic add up to them. The high-water mark in bytes, its time and all resident
+/// set sizes are the recorder's own process-wide figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes allocated and not yet freed.
+    pub live_bytes: u64,
+    /// Blocks allocated and not yet freed.
+    pub live_count: u64,
+    /// Maximum of the live bytes.
+    pub high_water_mark_bytes: u64,
+    /// Blocks live at that moment.
+    pub high_water_mark_count: u64,
+    /// The moment, nanoseconds since the start of the recording.
+    pub high_water_mark_ns: u64,
+    /// Resident set size near that moment, `None` when not known.
+    pub high_water_mark_rss_bytes: Option<u64>,
+    /// Bytes ever allocated.
+    pub allocated_bytes: u64,
+    /// Allocations ever made; a reallocation counts as one.
+    pub allocated_count: u64,
+    /// Resident set size at the recorder's last look, `None` when not known.
+    pub rss_bytes: Option<u64>,
+    /// Largest resident set size seen, `None` when not known.
+    pub max_rss_bytes: Option<u64>,
+    /// Resident set size when recording started, `None` when not known.
+    pub start_rss_bytes: Option<u64>,
+    /// Distinct stacks that ever allocated.
+    pub stacks: u64,
+}

@@ -1,0 +1,256 @@
+//! The command line: what clap is told, and what comes out of it.
+//!
+//! Everything that `--help` says is here. Nothing is listed that does not work.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use heapline_analyze::{Filter, GroupBy, OrderBy};
+
+use crate::mistake;
+use crate::terminal::Terminal;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  heapline run app.py --its --own args    run a script and report at its end
+  heapline run -m pytest tests/           run a module, as python -m does
+  heapline run -o app.heapline app.py     choose where the capture goes
+  heapline report app.heapline --by file  see a capture again, even that of a
+                                          program that still runs or was killed
+
+'heapline help run' and 'heapline help report' show all options.";
+
+const RUN_EXAMPLES: &str = "\
+Everything behind the target belongs to the program, whatever it looks like.
+
+Examples:
+  heapline run app.py --verbose input.txt
+  heapline run --by function --top 20 -m pylint mypackage
+  heapline run -q -o nightly.heapline nightly.py
+  heapline run --filter 'mypackage/**' --filter '!**/tests/**' app.py
+  heapline run -c 'print(len(list(range(10**6))))'";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  heapline report app.heapline --by file
+  heapline report app.heapline --order live --top 30
+  heapline report app.heapline --callers nodes.py:1402
+  heapline report app.heapline --filter '!**/site-packages/**'
+  heapline report app.heapline --json | jq '.totals'
+
+In reports, app marks the program's own code, pkg an installed package, and
+std the standard library.";
+
+/// A memory profiler for Python: where a program's memory went, exactly.
+#[derive(Debug, Parser)]
+#[command(name = "heapline", bin_name = "heapline", version, styles = STYLES, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a program, record its Python memory, and report where it went
+    #[command(after_help = RUN_EXAMPLES)]
+    #[command(override_usage = "heapline run [OPTIONS] SCRIPT [ARGS]...\n       \
+        heapline run [OPTIONS] -m MODULE [ARGS]...\n       heapline run [OPTIONS] -c CODE [ARGS]...")]
+    Run(RunArguments),
+    /// Show what is in a capture
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArguments),
+}
+
+/// The options of `run`, and its target so that help and errors can name it. `crate::target` takes the target and
+/// all behind it off the command line before clap sees it.
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    /// Python program to run
+    #[arg(value_name = "SCRIPT")]
+    script: Option<OsString>,
+    /// The program's own arguments
+    #[arg(value_name = "ARGS")]
+    arguments: Vec<OsString>,
+    /// Run a module as a program, as python -m does
+    #[arg(short = 'm', value_name = "MODULE")]
+    module: Option<OsString>,
+    /// Run code given here, as python -c does
+    #[arg(short = 'c', value_name = "CODE")]
+    code: Option<OsString>,
+    /// Print no report; the capture is written all the same
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Write the capture to FILE; an older capture there is replaced [default: a new name in this directory]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// Capture file to read
+    pub(crate) capture: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Order by bytes (high-water-mark, live, allocated) or number of allocations (count)
+    #[arg(long, value_name = "WHAT", value_parser = order_parser())]
+    #[arg(default_value = "high-water-mark", hide_possible_values = true)]
+    order: OrderBy,
+    /// Print JSON, with all sites unless --top is given
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show only who called SITE: a file:line, function, file or module, or the end of such a name
+    #[arg(long, value_name = "SITE", conflicts_with_all = ["json", "by", "top"])]
+    pub(crate) callers: Option<String>,
+}
+
+/// What to show of a snapshot.
+#[derive(Args, Debug)]
+pub(crate) struct Selection {
+    /// Group allocations by line, function, file, module, stack or thread
+    #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: GroupBy,
+    /// Show the N biggest ("all" for all of them) [default: 10]
+    #[arg(long, value_name = "N", value_parser = parse_top)]
+    top: Option<usize>,
+    /// Count only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
+    #[arg(long = "filter", value_name = "GLOB")]
+    filters: Vec<String>,
+}
+
+/// What a report shows.
+#[derive(Clone, Debug)]
+pub struct ReportOptions {
+    /// What allocations are grouped by.
+    pub by: GroupBy,
+    /// What groups are ordered by, biggest first; also the measure that the report is about.
+    pub order: OrderBy,
+    /// How many groups are listed, `None` for what suits the output (10 in a terminal, all in JSON).
+    pub top: Option<usize>,
+    /// The filters as they were given.
+    pub filters: Vec<String>,
+    /// What they select.
+    pub filter: Filter,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self {
+            by: GroupBy::Line,
+            order: OrderBy::HighWaterMark,
+            top: None,
+            filters: Vec::new(),
+            filter: Filter::default(),
+        }
+    }
+}
+
+/// Why there is nothing to carry out: help, version, or a mistake.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// Complete text, with its line ends.
+    pub(crate) text: String,
+    pub(crate) to_err: bool,
+    pub(crate) code: i32,
+}
+
+impl Refusal {
+    /// A mistake of the user's, in one line.
+    pub(crate) fn mistake(message: &str) -> Self {
+        Self { text: format!("heapline: {message}\n"), to_err: true, code: 2 }
+    }
+}
+
+/// clap's definition of the command line.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses `arguments` (without the program's name).
+pub(crate) fn parse(arguments: &[OsString], terminal: &Terminal) -> Result<Cli, Refusal> {
+    let words = std::iter::once(OsString::from("heapline")).chain(arguments.iter().cloned());
+    let first = arguments.first().and_then(|word| word.to_str());
+    let subcommand = first.filter(|word| ["run", "report"].contains(word));
+    // Prose does not get easier to read in lines of more than 100 columns.
+    let mut command = definition().term_width(terminal.columns().min(100));
+    command
+        .try_get_matches_from_mut(words)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| refusal(&error.format(&mut command), subcommand, terminal))
+}
+
+fn refusal(error: &clap::Error, subcommand: Option<&str>, terminal: &Terminal) -> Refusal {
+    let is_help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if !is_help {
+        return Refusal::mistake(&mistake::describe(error, subcommand, terminal.unicode));
+    }
+    let to_err = error.use_stderr();
+    let rendered = error.render();
+    // `terminal.colour` is about the stream of the report; what goes to the other one may end in a file.
+    let colour = terminal.colour && (!to_err || terminal.err_is_terminal);
+    let text = if colour { rendered.ansi().to_string() } else { rendered.to_string() };
+    Refusal { text, to_err, code: error.exit_code() }
+}
+
+impl Selection {
+    fn into_options(self, order: OrderBy) -> Result<ReportOptions, Refusal> {
+        let (exclude, include): (Vec<String>, Vec<String>) =
+            self.filters.iter().cloned().partition(|glob| glob.starts_with('!'));
+        let exclude: Vec<String> = exclude.iter().map(|glob| glob[1..].to_owned()).collect();
+        let filter = Filter::new(&include, &exclude)
+            .map_err(|error| Refusal::mistake(&format!("--filter: {error}")))?;
+        Ok(ReportOptions { by: self.by, order, top: self.top, filters: self.filters, filter })
+    }
+}
+
+impl RunArguments {
+    /// The part that is about the report afterwards.
+    pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
+        self.selection.into_options(OrderBy::HighWaterMark)
+    }
+}
+
+impl ReportArguments {
+    pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
+        self.selection.into_options(self.order)
+    }
+}
+
+fn grouping_parser() -> impl TypedValueParser<Value = GroupBy> {
+    PossibleValuesParser::new(GroupBy::ALL.iter().map(|by| by.as_str()))
+        .try_map(|name| name.parse::<GroupBy>())
+}
+
+fn order_parser() -> impl TypedValueParser<Value = OrderBy> {
+    let orders = OrderBy::ALL.iter().map(|&order| {
+        let value = PossibleValue::new(order.as_str());
+        if order == OrderBy::HighWaterMark { value.alias("peak") } else { value }
+    });
+    PossibleValuesParser::new(orders).try_map(|name| name.parse::<OrderBy>())
+}
+
+fn parse_top(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(usize::MAX),
+        Ok(0) | Err(_) => Err("not a number above 0, nor \"all\"".to_owned()),
+        Ok(top) => Ok(top),
+    }
+}

@@ -1,0 +1,86 @@
+//! `heapline report`: reads a capture and writes the terminal report or JSON.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use heapline_analyze::{Error, Group, GroupBy, Snapshot, in_words};
+
+use crate::argument::{Refusal, ReportArguments, ReportOptions};
+use crate::progress::Progress;
+use crate::report;
+use crate::terminal::Terminal;
+use crate::{json, text};
+
+/// Carries out `heapline report`.
+pub(crate) fn execute(
+    mut arguments: ReportArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    terminal: &Terminal,
+) -> Result<(), Refusal> {
+    let (path, as_json) = (std::mem::take(&mut arguments.capture), arguments.json);
+    let callers_of = arguments.callers.take();
+    let options = arguments.report_options()?;
+    let snapshot = open(&path, err, terminal)?;
+    let written = if as_json {
+        json::write(&snapshot, &options, out)
+    } else {
+        let text = match callers_of {
+            None => report::render(&snapshot, &options, terminal, None),
+            Some(name) => {
+                report::render_callers(&snapshot, &find(&snapshot, &name, &options)?, &options, terminal)
+            }
+        };
+        out.write_all(text.as_bytes())
+    };
+    match written.and_then(|()| out.flush()) {
+        // The reader (`head`, a pager) has seen enough. That is how pipelines end, not a failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Refusal::mistake(&format!("cannot write the report: {}", in_words(&error)))),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn open(path: &Path, err: &mut dyn Write, terminal: &Terminal) -> Result<Snapshot, Refusal> {
+    let shown = text::printable(&path.to_string_lossy(), terminal.unicode);
+    let result = {
+        let mut progress = Progress::new(terminal.err_is_terminal.then_some(err), &shown, terminal.columns());
+        Snapshot::open_with_progress(path, &mut |done, all| progress.update(done, all))
+    };
+    result.map_err(|error| {
+        let why = match &error {
+            Error::Io(error) => in_words(error),
+            other => other.to_string(),
+        };
+        Refusal::mistake(&format!("cannot read {shown}: {}", text::printable(&why, terminal.unicode)))
+    })
+}
+
+/// The biggest group that goes by this name: a line, else a function, a file, a module.
+fn find(snapshot: &Snapshot, name: &str, options: &ReportOptions) -> Result<Group, Refusal> {
+    for by in [GroupBy::Line, GroupBy::Function, GroupBy::File, GroupBy::Module] {
+        let groups = snapshot.statistics(by, options.order, &options.filter);
+        if let Some(statistic) = groups.into_iter().find(|statistic| goes_by(&statistic.group, name)) {
+            return Ok(statistic.group);
+        }
+    }
+    let shown = text::printable(name, false);
+    Err(Refusal::mistake(&format!("no allocation was made at '{shown}': name a site as the report shows it")))
+}
+
+fn goes_by(group: &Group, name: &str) -> bool {
+    let ends_with = |whole: &str, separator: char| {
+        whole.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with(separator))
+    };
+    match group {
+        Group::Line(frame) => {
+            let line = frame.line;
+            ends_with(&format!("{}:{line}", frame.source.path), '/')
+                || ends_with(&format!("{}:{line}", frame.source.file), '/')
+        }
+        Group::Function(frame) => ends_with(&frame.function, '.'),
+        Group::File(source) => ends_with(&source.path, '/') || ends_with(&source.file, '/'),
+        Group::Module { module, .. } => ends_with(module, '.'),
+        _ => false,
+    }
+}

@@ -1,0 +1,109 @@
+//! An invented recording for tests: a documentation builder, with frames and figures as real ones have them.
+
+use heapline_analyze::Snapshot;
+use heapline_analyze::testing::SyntheticCapture;
+use heapline_format::MetaKey;
+
+pub(crate) const SITE: &str = "/srv/venv/lib/python3.12/site-packages";
+pub(crate) const STDLIB: &str = "/usr/lib/python3.12";
+
+/// A finished recording of `app.py` without any stack yet.
+pub(crate) fn empty() -> SyntheticCapture {
+    let mut capture = SyntheticCapture::new();
+    capture.meta(MetaKey::Program, "app.py");
+    capture.meta(MetaKey::Argument, "app.py");
+    capture.meta(MetaKey::Argument, "--fast");
+    capture.meta(MetaKey::WorkingDirectory, "/home/user/docs");
+    capture.meta(MetaKey::PythonVersion, "3.12.1");
+    capture.meta(MetaKey::Implementation, "cpython");
+    capture.meta(MetaKey::SitePath, SITE);
+    capture.meta(MetaKey::StdlibPath, STDLIB);
+    capture.meta(MetaKey::ProgramPath, "/home/user/docs");
+    capture.meta(MetaKey::Allocator, "pymalloc");
+    capture.header.start_unix_ns = 1_790_000_000_000_000_000;
+    capture.header.now_ns = 12_400_000_000;
+    capture.header.high_water_mark_ns = 9_800_000_000;
+    capture.header.high_water_mark_rss_bytes = 201_400_000;
+    capture
+}
+
+/// The documentation builder.
+pub(crate) fn builder() -> SyntheticCapture {
+    let mut capture = empty();
+    let app = |file: &str| format!("/home/user/docs/{file}");
+    let site = |file: &str| format!("{SITE}/{file}");
+    let stdlib = |file: &str| format!("{STDLIB}/{file}");
+    let frame = |capture: &mut SyntheticCapture, parent, file: String, function: &str, line: u32| {
+        capture.frame(parent, &file, function, line - line % 10, line)
+    };
+
+    let thread = capture.thread("MainThread");
+    let module = frame(&mut capture, thread, app("app.py"), "<module>", 64);
+    let main = frame(&mut capture, module, app("app.py"), "main", 57);
+    let build = frame(&mut capture, main, site("sphinx/application.py"), "Sphinx.build", 351);
+    let all = frame(&mut capture, build, site("sphinx/builders/__init__.py"), "Builder.build_all", 283);
+    let read = frame(&mut capture, all, site("sphinx/builders/__init__.py"), "Builder.read_doc", 641);
+    let write = frame(
+        &mut capture,
+        all,
+        site("sphinx/builders/html/__init__.py"),
+        "StandaloneHTMLBuilder.write_doc",
+        702,
+    );
+    let doctree = frame(
+        &mut capture,
+        read,
+        site("sphinx/environment/__init__.py"),
+        "BuildEnvironment.get_doctree",
+        640,
+    );
+    let toc =
+        frame(&mut capture, write, site("sphinx/environment/adapters/toctree.py"), "_resolve_toctree", 183);
+
+    let sites = [
+        (doctree, site("docutils/nodes.py"), "Node.deepcopy", 1402, 40_100_000, 140_002),
+        (toc, site("docutils/nodes.py"), "Node.deepcopy", 1402, 19_000_000, 65_002),
+        (main, site("docutils/nodes.py"), "Node.deepcopy", 1402, 2_200_000, 7_000),
+        (read, stdlib("pickle.py"), "_Unpickler.load_build", 1713, 24_700_000, 91_455),
+        (doctree, site("docutils/statemachine.py"), "StringList.__init__", 1052, 14_800_000, 30_211),
+        (main, app("app.py"), "load_glossary", 31, 9_950_000, 12),
+        (write, stdlib("json/decoder.py"), "JSONDecoder.raw_decode", 353, 6_100_000, 40_128),
+        (toc, site("sphinx/util/nodes.py"), "clean_astext", 417, 4_021_000, 9_140),
+        (write, site("jinja2/environment.py"), "Template.render", 1295, 3_333_000, 1_104),
+        (
+            read,
+            "<frozen importlib._bootstrap_external>".to_owned(),
+            "_compile_bytecode",
+            729,
+            2_950_000,
+            31_077,
+        ),
+        (
+            main,
+            app("plugins/glossary/very/deep/inside/terms.py"),
+            "Terms.<locals>.visit",
+            8,
+            2_000_000,
+            3_000,
+        ),
+    ];
+    for (parent, file, function, line, bytes, count) in sites {
+        let node = frame(&mut capture, parent, file, function, line);
+        capture.count(node, bytes, count);
+    }
+    for line in 1..=40 {
+        let node =
+            frame(&mut capture, read, site("docutils/parsers/rst/states.py"), "Body.parse", line * 10 + 1);
+        capture.count(node, 470_000 + u64::from(line), 1000);
+    }
+    let worker = capture.thread("worker");
+    let run = frame(&mut capture, worker, stdlib("threading.py"), "Thread.run", 1010);
+    let node = frame(&mut capture, run, app("app.py"), "watch", 88);
+    capture.count(node, 123_456, 77);
+    capture
+}
+
+/// The snapshot of a synthetic capture.
+pub(crate) fn snapshot(capture: &SyntheticCapture) -> Snapshot {
+    Snapshot::from_bytes(&capture.build()).expect("a sound capture")
+}

@@ -1,0 +1,213 @@
+//! The report as JSON: `docs/reference/report-json.md` is the reference, [`SCHEMA`] the version.
+//!
+//! Values are written one after the other; the text never stands in memory as a whole.
+
+use std::io::{self, Write};
+
+use heapline_analyze::{
+    Frame, Group, GroupBy, Loss, Measures, Process, Sampling, Snapshot, Source, Statistic, Status, Totals,
+};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use crate::argument::ReportOptions;
+
+/// Name and version of the layout. The number rises when a key goes away or changes its meaning; keys may be added.
+pub(crate) const SCHEMA: &str = "heapline-report/1";
+
+/// Writes the report as one line of JSON.
+pub(crate) fn write(snapshot: &Snapshot, options: &ReportOptions, out: &mut dyn Write) -> io::Result<()> {
+    let mut statistics = snapshot.statistics(options.by, options.order, &options.filter);
+    let site_count = statistics.len();
+    statistics.truncate(options.top.unwrap_or(usize::MAX));
+    // serde_json writes token by token, and a writer of the caller's may be slow with small pieces.
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+    let report = Report { snapshot, options, statistics: &statistics, site_count };
+    serde_json::to_writer(&mut out, &report)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+struct Report<'a> {
+    snapshot: &'a Snapshot,
+    options: &'a ReportOptions,
+    statistics: &'a [Statistic],
+    site_count: usize,
+}
+
+impl Serialize for Report<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = serializer.serialize_struct("report", 9)?;
+        report.serialize_field("schema", SCHEMA)?;
+        report.serialize_field("process", &ProcessObject(self.snapshot.process()))?;
+        report.serialize_field("totals", &TotalsObject(self.snapshot.totals()))?;
+        report.serialize_field("lost", &List(self.snapshot.losses(), LossObject))?;
+        report.serialize_field("by", self.options.by.as_str())?;
+        report.serialize_field("order", self.options.order.as_str())?;
+        report.serialize_field("filters", &self.options.filters)?;
+        report.serialize_field("site_count", &self.site_count)?;
+        let (snapshot, by) = (self.snapshot, self.options.by);
+        let site = |statistic| SiteObject { snapshot, by, statistic };
+        report.serialize_field("sites", &List(self.statistics, site))?;
+        report.end()
+    }
+}
+
+/// A slice as an array, each item through a function when its turn comes.
+struct List<'a, T, F>(&'a [T], F);
+
+impl<'a, T, O: Serialize, F: Fn(&'a T) -> O> Serialize for List<'a, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(&self.1))
+    }
+}
+
+struct ProcessObject<'a>(&'a Process);
+
+impl<'a> Serialize for ProcessObject<'a> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let process: &'a Process = self.0;
+        // What a capture does not say is null, not an empty string.
+        let known = |text: &'a str| (!text.is_empty()).then_some(text);
+        let interval = match process.sampling {
+            Sampling::Exact => None,
+            Sampling::Sampled { interval_bytes } => Some(interval_bytes),
+        };
+        let mut object = serializer.serialize_struct("process", 15)?;
+        object.serialize_field("program", &known(&process.program))?;
+        object.serialize_field("arguments", &process.arguments)?;
+        object.serialize_field("pid", &process.pid)?;
+        object.serialize_field("python_version", &known(&process.python_version))?;
+        object.serialize_field("implementation", &known(&process.implementation))?;
+        object.serialize_field("executable", &known(&process.executable))?;
+        object.serialize_field("working_directory", &known(&process.working_directory))?;
+        object.serialize_field("heapline_version", &known(&process.heapline_version))?;
+        object.serialize_field("allocator", &known(&process.allocator))?;
+        object.serialize_field("frame_access", &known(&process.frame_access))?;
+        object.serialize_field("started_unix_ns", &process.started_unix_ns)?;
+        object.serialize_field("duration_ns", &process.duration_ns)?;
+        let finished = process.status == Status::Finished;
+        object.serialize_field("status", if finished { "finished" } else { "recording" })?;
+        object.serialize_field("sampling_interval_bytes", &interval)?;
+        object.serialize_field("format_version", &process.format_version)?;
+        object.end()
+    }
+}
+
+struct TotalsObject<'a>(&'a Totals);
+
+impl Serialize for TotalsObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let totals = self.0;
+        let mut object = serializer.serialize_struct("totals", 12)?;
+        object.serialize_field("live_bytes", &totals.live_bytes)?;
+        object.serialize_field("live_count", &totals.live_count)?;
+        object.serialize_field("high_water_mark_bytes", &totals.high_water_mark_bytes)?;
+        object.serialize_field("high_water_mark_count", &totals.high_water_mark_count)?;
+        object.serialize_field("allocated_bytes", &totals.allocated_bytes)?;
+        object.serialize_field("allocated_count", &totals.allocated_count)?;
+        object.serialize_field("high_water_mark_ns", &totals.high_water_mark_ns)?;
+        object.serialize_field("high_water_mark_rss_bytes", &totals.high_water_mark_rss_bytes)?;
+        object.serialize_field("start_rss_bytes", &totals.start_rss_bytes)?;
+        object.serialize_field("rss_bytes", &totals.rss_bytes)?;
+        object.serialize_field("max_rss_bytes", &totals.max_rss_bytes)?;
+        object.serialize_field("stacks", &totals.stacks)?;
+        object.end()
+    }
+}
+
+struct LossObject<'a>(&'a Loss);
+
+impl Serialize for LossObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("loss", 3)?;
+        object.serialize_field("kind", self.0.name())?;
+        object.serialize_field("count", &self.0.count)?;
+        object.serialize_field("description", &self.0.describe())?;
+        object.end()
+    }
+}
+
+struct SiteObject<'a> {
+    snapshot: &'a Snapshot,
+    by: GroupBy,
+    statistic: &'a Statistic,
+}
+
+impl Serialize for SiteObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("site", 12)?;
+        match &self.statistic.group {
+            Group::Line(frame) => frame_fields::<S>(&mut object, frame, "line")?,
+            Group::Function(frame) => frame_fields::<S>(&mut object, frame, "first_line")?,
+            Group::File(source) => source_fields::<S>(&mut object, source)?,
+            Group::Module { module, origin } => {
+                object.serialize_field("module", &**module)?;
+                object.serialize_field("origin", origin.as_str())?;
+            }
+            Group::Stack(stack) => {
+                object.serialize_field("thread", &self.snapshot.thread(*stack))?;
+                let frames: Vec<Group> = self.snapshot.frames(*stack).collect();
+                object.serialize_field("frames", &List(&frames, FrameObject))?;
+            }
+            Group::Thread(name) => object.serialize_field("thread", &**name)?,
+            label if self.by == GroupBy::Thread => object.serialize_field("thread", &label.to_string())?,
+            label => label_fields::<S>(&mut object, label)?,
+        }
+        let Measures { live_bytes, live_count, .. } = self.statistic.measures;
+        let Measures { high_water_mark_bytes, high_water_mark_count, .. } = self.statistic.measures;
+        let Measures { allocated_bytes, allocated_count, .. } = self.statistic.measures;
+        object.serialize_field("live_bytes", &live_bytes)?;
+        object.serialize_field("live_count", &live_count)?;
+        object.serialize_field("high_water_mark_bytes", &high_water_mark_bytes)?;
+        object.serialize_field("high_water_mark_count", &high_water_mark_count)?;
+        object.serialize_field("allocated_bytes", &allocated_bytes)?;
+        object.serialize_field("allocated_count", &allocated_count)?;
+        object.end()
+    }
+}
+
+/// One frame of a stack.
+struct FrameObject<'a>(&'a Group);
+
+impl Serialize for FrameObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("frame", 6)?;
+        match self.0 {
+            Group::Line(frame) => frame_fields::<S>(&mut object, frame, "line")?,
+            other => label_fields::<S>(&mut object, other)?,
+        }
+        object.end()
+    }
+}
+
+fn frame_fields<S: Serializer>(
+    object: &mut S::SerializeStruct,
+    frame: &Frame,
+    line_key: &'static str,
+) -> Result<(), S::Error> {
+    source_fields::<S>(object, &frame.source)?;
+    // Lines count from 1; an unknown one is null.
+    object.serialize_field(line_key, &(frame.line > 0).then_some(frame.line))?;
+    object.serialize_field("function", &*frame.function)
+}
+
+fn source_fields<S: Serializer>(object: &mut S::SerializeStruct, source: &Source) -> Result<(), S::Error> {
+    object.serialize_field("file", &*source.file)?;
+    object.serialize_field("path", &*source.path)?;
+    object.serialize_field("module", &*source.module)?;
+    object.serialize_field("origin", source.origin.as_str())
+}
+
+/// What has no file: the keys of a site by line, so that every entry of `sites` can be read alike.
+fn label_fields<S: Serializer>(object: &mut S::SerializeStruct, group: &Group) -> Result<(), S::Error> {
+    let none: Option<&str> = None;
+    object.serialize_field("file", &none)?;
+    object.serialize_field("path", &group.to_string())?;
+    object.serialize_field("module", &none)?;
+    object.serialize_field("origin", group.origin().as_str())?;
+    object.serialize_field("line", &none)?;
+    object.serialize_field("function", &none)
+}
+
+#[cfg(test)]
+mod tests;

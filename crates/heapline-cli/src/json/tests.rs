@@ -1,0 +1,182 @@
+//! Tests of the JSON report against its documented schema.
+
+use heapline_analyze::{Filter, GroupBy, OrderBy};
+use heapline_format::{LossKind, NodeKind, SAMPLED_FLAG, State};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::fixture;
+
+fn report(snapshot: &Snapshot, options: &ReportOptions) -> Value {
+    let mut out = Vec::new();
+    write(snapshot, options, &mut out).expect("a writer that does not fail");
+    assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
+    serde_json::from_slice(&out).expect("valid JSON")
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+const MEASURES: [&str; 6] = [
+    "allocated_bytes",
+    "allocated_count",
+    "high_water_mark_bytes",
+    "high_water_mark_count",
+    "live_bytes",
+    "live_count",
+];
+
+#[test]
+fn the_whole_report() {
+    let mut capture = fixture::empty();
+    let thread = capture.thread("MainThread");
+    let node = capture.frame(thread, "/srv/venv/lib/python3.12/site-packages/docutils/nodes.py", "f\n", 1, 7);
+    capture.count(node, 5_000_000, 50);
+    capture.counters(node).allocated_bytes = 9_000_000;
+    capture.lose(LossKind::ForkedChildren, 3);
+    let expected = json!({
+        "schema": "heapline-report/1",
+        "process": {
+            "program": "app.py",
+            "arguments": ["app.py", "--fast"],
+            "pid": 4242,
+            "python_version": "3.12.1",
+            "implementation": "cpython",
+            "executable": null,
+            "working_directory": "/home/user/docs",
+            "heapline_version": null,
+            "allocator": "pymalloc",
+            "frame_access": null,
+            "started_unix_ns": 1_790_000_000_000_000_000_u64,
+            "duration_ns": 12_400_000_000_u64,
+            "status": "finished",
+            "sampling_interval_bytes": null,
+            "format_version": 1,
+        },
+        "totals": {
+            "live_bytes": 5_000_000,
+            "live_count": 50,
+            "high_water_mark_bytes": 5_000_000,
+            "high_water_mark_count": 50,
+            "allocated_bytes": 9_000_000,
+            "allocated_count": 50,
+            "high_water_mark_ns": 9_800_000_000_u64,
+            "high_water_mark_rss_bytes": 201_400_000,
+            "start_rss_bytes": null,
+            "rss_bytes": null,
+            "max_rss_bytes": null,
+            "stacks": 1,
+        },
+        "lost": [{"kind": "forked_children", "count": 3, "description": "3 forked children were not recorded"}],
+        "by": "line",
+        "order": "high-water-mark",
+        "filters": [],
+        "site_count": 1,
+        "sites": [{
+            "file": "/srv/venv/lib/python3.12/site-packages/docutils/nodes.py",
+            "path": "docutils/nodes.py",
+            "module": "docutils.nodes",
+            "origin": "site",
+            "line": 7,
+            "function": "f\n",
+            "live_bytes": 5_000_000,
+            "live_count": 50,
+            "high_water_mark_bytes": 5_000_000,
+            "high_water_mark_count": 50,
+            "allocated_bytes": 9_000_000,
+            "allocated_count": 50,
+        }],
+    });
+    assert_eq!(report(&fixture::snapshot(&capture), &ReportOptions::default()), expected);
+}
+
+#[test]
+fn every_grouping_has_its_keys() {
+    let snapshot = fixture::snapshot(&fixture::builder());
+    let source = ["file", "module", "origin", "path"];
+    for &by in GroupBy::ALL {
+        let own: Vec<&str> = match by {
+            GroupBy::Line => [&source[..], &["function", "line"]].concat(),
+            GroupBy::Function => [&source[..], &["first_line", "function"]].concat(),
+            GroupBy::File => source.to_vec(),
+            GroupBy::Module => vec!["module", "origin"],
+            GroupBy::Stack => vec!["frames", "thread"],
+            GroupBy::Thread => vec!["thread"],
+        };
+        let mut expected = [&own[..], &MEASURES].concat();
+        expected.sort_unstable();
+        let report = report(&snapshot, &ReportOptions { by, ..ReportOptions::default() });
+        assert_eq!(report["by"], by.as_str());
+        let sites = report["sites"].as_array().expect("an array");
+        assert!(sites.len() > 1);
+        assert_eq!(report["site_count"], sites.len());
+        for site in sites {
+            let mut found = keys(site);
+            found.sort_unstable();
+            assert_eq!(found, expected);
+        }
+        // Groups divide what was allocated: nothing is lost, nothing counts twice.
+        for measure in MEASURES {
+            let sum: u64 = sites.iter().map(|site| site[measure].as_u64().expect("a number")).sum();
+            assert_eq!(report["totals"][measure], sum, "{by} {measure}");
+        }
+    }
+}
+
+#[test]
+fn stacks_hold_their_frames_most_recent_first() {
+    let snapshot = fixture::snapshot(&fixture::builder());
+    let report =
+        report(&snapshot, &ReportOptions { by: GroupBy::Stack, top: Some(1), ..ReportOptions::default() });
+    let site = &report["sites"][0];
+    assert_eq!(site["thread"], "MainThread");
+    let lines: Vec<&Value> =
+        site["frames"].as_array().expect("frames").iter().map(|frame| &frame["line"]).collect();
+    assert_eq!(lines, [1402, 640, 641, 283, 351, 57, 64]);
+    assert_eq!(keys(&site["frames"][0]).len(), 6);
+}
+
+#[test]
+fn top_order_and_filters_choose_sites_but_not_totals() {
+    let snapshot = fixture::snapshot(&fixture::builder());
+    let filters = vec!["docutils/*".to_owned()];
+    let filter = Filter::new(&filters, &[]).expect("a glob");
+    let order = OrderBy::Count;
+    let options = ReportOptions { top: Some(2), order, filters, filter, ..ReportOptions::default() };
+    let report = report(&snapshot, &options);
+    assert_eq!(report["order"], "count");
+    assert_eq!(report["filters"], json!(["docutils/*"]));
+    assert_eq!(report["site_count"], 42);
+    let sites = report["sites"].as_array().expect("an array");
+    let counts: Vec<&Value> = sites.iter().map(|site| &site["allocated_count"]).collect();
+    assert_eq!(counts, [212_004, 30_211]);
+    assert_eq!(report["totals"]["live_bytes"], snapshot.totals().live_bytes);
+}
+
+#[test]
+fn an_unfinished_sampled_recording_says_so() {
+    let mut capture = fixture::builder();
+    capture.header.state = State::Recording as u32;
+    capture.header.flags |= SAMPLED_FLAG;
+    capture.header.sampling_interval = 524_288;
+    let report = report(&fixture::snapshot(&capture), &ReportOptions::default());
+    assert_eq!(report["process"]["status"], "recording");
+    assert_eq!(report["process"]["sampling_interval_bytes"], 524_288);
+}
+
+#[test]
+fn what_no_frame_can_be_named_for_has_the_same_keys() {
+    let mut capture = fixture::empty();
+    let node = capture.label(0, NodeKind::Unknown, "<no Python frame>");
+    capture.count(node, 100, 1);
+    let snapshot = fixture::snapshot(&capture);
+    let site = &report(&snapshot, &ReportOptions::default())["sites"][0];
+    assert_eq!(site["path"], "<no Python frame>");
+    assert_eq!(site["origin"], "unknown");
+    for key in ["file", "module", "line", "function"] {
+        assert_eq!(site[key], Value::Null, "{key}");
+    }
+    let by_thread = ReportOptions { by: GroupBy::Thread, ..ReportOptions::default() };
+    assert!(report(&snapshot, &by_thread)["sites"][0]["thread"].is_string());
+}

@@ -1,0 +1,105 @@
+//! Mistakes on the command line in one line each: what is wrong, and what to do instead.
+//!
+//! clap finds them; its own words take several lines and at times give advice that is wrong here (what stands behind
+//! `--` is the program to run).
+
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::text;
+
+/// The mistake that clap found in the words of this subcommand, without a line end.
+pub(crate) fn describe(error: &clap::Error, subcommand: Option<&str>, unicode: bool) -> String {
+    let help = subcommand.map_or("heapline --help".to_owned(), |name| format!("heapline {name} --help"));
+    let context = |kind| error.get(kind).map_or(String::new(), |value| words(value).join(" "));
+    let argument = context(ContextKind::InvalidArg);
+    let (option, value_name) = option_and_value(&argument);
+    let value = context(ContextKind::InvalidValue);
+    let valid = error.get(ContextKind::ValidValue).map_or(String::new(), |values| words(values).join(", "));
+    let said = match error.kind() {
+        ErrorKind::InvalidSubcommand => no_such_command(
+            &context(ContextKind::InvalidSubcommand),
+            &context(ContextKind::SuggestedSubcommand),
+        ),
+        ErrorKind::UnknownArgument if subcommand.is_none() && ["-m", "-c"].contains(&option) => {
+            format!("unknown option '{option}': did you mean 'heapline run {option}'?")
+        }
+        ErrorKind::UnknownArgument if !option.starts_with('-') => {
+            format!("'{argument}' is one word too many (see {help})")
+        }
+        ErrorKind::UnknownArgument => match context(ContextKind::SuggestedArg) {
+            near if near.is_empty() => format!("unknown option '{option}' (see {help})"),
+            near => {
+                format!(
+                    "unknown option '{option}': did you mean '{}'? (see {help})",
+                    option_and_value(&near).0
+                )
+            }
+        },
+        ErrorKind::InvalidValue if value.is_empty() && !valid.is_empty() => {
+            format!("{option} needs a value: one of {valid}")
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            format!("{option} needs a value: {option} {value_name} (see {help})")
+        }
+        ErrorKind::InvalidValue => format!("{option} cannot be '{value}': choose one of {valid}"),
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map_or(String::new(), |why| format!(": {why}"));
+            format!("{option} cannot be '{value}'{why}")
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = argument.replace(['<', '>'], "");
+            format!(
+                "{missing} is missing: heapline {} {missing} (see {help})",
+                subcommand.unwrap_or_default()
+            )
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = context(ContextKind::PriorArg);
+            match option_and_value(&other).0 {
+                same if same == option => format!("{option} can be given only once"),
+                other => format!("{option} cannot be used together with {other}"),
+            }
+        }
+        ErrorKind::TooManyValues => format!("{option} takes no value, '{value}' was given (see {help})"),
+        ErrorKind::InvalidUtf8 => format!("an option's value is not valid UTF-8 (see {help})"),
+        _ => format!("{} (see {help})", first_line(error)),
+    };
+    text::printable(&said, unicode)
+}
+
+fn no_such_command(word: &str, near: &str) -> String {
+    let is_script = || {
+        let path = Path::new(word);
+        let has_name_of_one =
+            path.extension().is_some_and(|end| ["py", "pyw", "pyz"].iter().any(|&py| end == py));
+        has_name_of_one || word.contains('/') || path.is_file()
+    };
+    match near {
+        "" if is_script() => format!("no command '{word}': did you mean 'heapline run {word}'?"),
+        "" => format!("no command '{word}': choose run or report (see heapline --help)"),
+        near => format!("no command '{word}': did you mean 'heapline {near}'?"),
+    }
+}
+
+/// `--by <WHAT>` in its two parts, the second without brackets.
+fn option_and_value(argument: &str) -> (&str, &str) {
+    let (option, value) = argument.split_once(' ').unwrap_or((argument, ""));
+    (option, value.trim_matches(['<', '>']))
+}
+
+fn words(value: &ContextValue) -> Vec<String> {
+    match value {
+        ContextValue::String(word) => vec![word.clone()],
+        ContextValue::Strings(words) => words.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// clap's own summary.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}

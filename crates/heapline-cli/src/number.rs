@@ -1,0 +1,184 @@
+//! Numbers as people read them: bytes in decimal units, counts with separators, durations, shares.
+
+/// Bytes with one decimal: `61.3 MB`. Units are decimal (1 kB = 1000 B), as disks and tracing tools count.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    scaled(count, 1)
+}
+
+/// Bytes with about two or three digits, for values that are themselves approximate: `201 MB`, `9.8 MB`.
+#[must_use]
+pub fn bytes_rounded(count: u64) -> String {
+    let precise = scaled(count, 1);
+    if precise.find('.').is_some_and(|point| point >= 2) { scaled(count, 0) } else { precise }
+}
+
+fn scaled(count: u64, decimals: usize) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    // Rounding happens on integers, so that 999,950 is "1.0 MB" and never "1000.0 kB".
+    let per_unit = 10_u128.pow(u32::try_from(decimals).unwrap_or(0));
+    let mut divisor = 1000_u128;
+    let mut units = UNITS.iter().peekable();
+    loop {
+        let unit = units.next().unwrap_or(&"EB");
+        let parts = (u128::from(count) * per_unit + divisor / 2) / divisor;
+        if parts < 1000 * per_unit || units.peek().is_none() {
+            let (whole, fraction) = (parts / per_unit, parts % per_unit);
+            return if decimals == 0 {
+                format!("{whole} {unit}")
+            } else {
+                format!("{whole}.{fraction} {unit}")
+            };
+        }
+        divisor *= 1000;
+    }
+}
+
+/// A count with thousands separators: `41,203,117`.
+#[must_use]
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and its noun: `1 block`, `212,004 blocks`.
+#[must_use]
+pub fn counted(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(value), if value == 1 { one } else { many })
+}
+
+/// A duration: `<10 ms` (the recorder's clock is no finer), `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 05 min`.
+#[must_use]
+pub fn duration(nanoseconds: u64) -> String {
+    let milliseconds = rounded(nanoseconds, 1_000_000);
+    let tenths = rounded(nanoseconds, 100_000_000);
+    let seconds = rounded(nanoseconds, 1_000_000_000);
+    let minutes = rounded(nanoseconds, 60_000_000_000);
+    if nanoseconds < 10_000_000 {
+        "<10 ms".to_owned()
+    } else if milliseconds < 1000 {
+        format!("{milliseconds} ms")
+    } else if tenths < 600 {
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    } else if seconds < 3600 {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    } else {
+        format!("{} h {:02} min", minutes / 60, minutes % 60)
+    }
+}
+
+fn rounded(value: u64, unit: u64) -> u64 {
+    value / unit + u64::from(value % unit >= unit / 2)
+}
+
+/// A part of a whole: `41 %`; `<1 %` for what is there but small, `>99 %` for what is not quite all. Empty when there is no whole.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let percent = (u128::from(part) * 100 + u128::from(whole) / 2) / u128::from(whole);
+    match percent {
+        0 if part > 0 => "<1 %".to_owned(),
+        100 if part < whole => ">99 %".to_owned(),
+        _ => format!("{percent} %"),
+    }
+}
+
+/// `part` of `whole` in eighths of `length` cells, at most all of them.
+#[must_use]
+pub fn eighths(part: u64, whole: u64, length: usize) -> usize {
+    if whole == 0 {
+        return 0;
+    }
+    let all = (length * 8) as u128;
+    let filled = (u128::from(part) * all + u128::from(whole) / 2) / u128::from(whole);
+    usize::try_from(filled.min(all)).unwrap_or(length * 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_take_the_unit_that_leaves_one_to_three_digits() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1049, "1.0 kB"),
+            (1050, "1.1 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (61_300_000, "61.3 MB"),
+            (148_249_999, "148.2 MB"),
+            (1_500_000_000_000, "1.5 TB"),
+            (u64::MAX, "18.4 EB"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(bytes(value), text);
+        }
+    }
+
+    #[test]
+    fn rounded_bytes_drop_the_decimal_where_it_says_little() {
+        let cases =
+            [(9_840_000, "9.8 MB"), (201_400_000, "201 MB"), (12_600_000, "13 MB"), (999_999, "1.0 MB")];
+        for (value, text) in cases {
+            assert_eq!(bytes_rounded(value), text);
+        }
+    }
+
+    #[test]
+    fn counts_have_separators() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1000), "1,000");
+        assert_eq!(count(41_203_117), "41,203,117");
+        assert_eq!(counted(1, "block", "blocks"), "1 block");
+        assert_eq!(counted(0, "block", "blocks"), "0 blocks");
+    }
+
+    #[test]
+    fn durations_never_show_sixty_of_anything() {
+        let cases: [(u64, &str); 11] = [
+            (0, "<10 ms"),
+            (9_999_999, "<10 ms"),
+            (10_000_000, "10 ms"),
+            (850_400_000, "850 ms"),
+            (999_600_000, "1.0 s"),
+            (12_400_000_000, "12.4 s"),
+            (59_940_000_000, "59.9 s"),
+            (59_960_000_000, "1 min 00 s"),
+            (200_000_000_000, "3 min 20 s"),
+            (3_599_600_000_000, "1 h 00 min"),
+            (7_500_000_000_000, "2 h 05 min"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(duration(value), text);
+        }
+    }
+
+    #[test]
+    fn shares_never_hide_what_is_there() {
+        assert_eq!(share(41, 100), "41 %");
+        assert_eq!(share(1, 1_000_000), "<1 %");
+        assert_eq!(share(999, 1000), ">99 %");
+        assert_eq!(share(0, 10), "0 %");
+        assert_eq!(share(5, 0), "");
+        assert_eq!(share(u64::MAX, u64::MAX), "100 %");
+        assert_eq!(eighths(1, 2, 5), 20);
+        assert_eq!(eighths(9, 2, 5), 40);
+        assert_eq!(eighths(1, 0, 5), 0);
+    }
+}

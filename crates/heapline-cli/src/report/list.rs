@@ -1,0 +1,257 @@
+//! The list of the biggest groups.
+
+use heapline_analyze::{Group, GroupBy, Measures, OrderBy, Snapshot, Statistic, Status};
+
+use super::Measure;
+use crate::argument::ReportOptions;
+use crate::label::Label;
+use crate::number;
+use crate::page::{Page, Span, Style};
+use crate::text;
+
+/// Callers that are shown below a stack's own frame.
+const CALLERS_OF_STACK: usize = 4;
+/// Heading of the shares.
+const SHARE: &str = "share";
+/// Columns of a terminal from which on a list marks whose code it is ...
+pub(super) const COLUMNS_FOR_MARK: usize = 60;
+/// ... has a second column of numbers ...
+const COLUMNS_FOR_COMPANION: usize = 64;
+/// ... has bars, short ones first ...
+const COLUMNS_FOR_BAR: usize = 100;
+const COLUMNS_FOR_LONG_BAR: usize = 120;
+/// ... and lets functions stand in one column.
+const COLUMNS_FOR_ALIGNMENT: usize = 110;
+
+struct Row {
+    amount: String,
+    share: String,
+    eighths: usize,
+    companion: String,
+    label: Label,
+    /// Further lines below the name.
+    below: Vec<Label>,
+}
+
+/// What the tree below a list needs of it.
+pub(super) struct Biggest {
+    pub(super) group: Group,
+    /// Columns of the list's amounts, so that those of the tree stand below them.
+    pub(super) amount_columns: usize,
+}
+
+/// Writes the list; returns its biggest group.
+pub(super) fn write(
+    page: &mut Page,
+    snapshot: &Snapshot,
+    options: &ReportOptions,
+    top: usize,
+) -> Option<Biggest> {
+    let measure = Measure { order: options.order };
+    let mut statistics = snapshot.statistics(options.by, options.order, &options.filter);
+    statistics.retain(|statistic| options.order.value(&statistic.measures) > 0);
+    let matching: Measures = statistics.iter().map(|statistic| statistic.measures).sum();
+    let whole = measure.whole(snapshot.totals());
+
+    let mut title = format!("{}, by {}", what(snapshot, options.order), options.by);
+    if !options.filters.is_empty() {
+        let filters = page.printable(&options.filters.join("' '"));
+        let (part, whole) = (measure.amount(&matching), measure.text(whole));
+        title = format!("{title}, filtered by '{filters}': {part} of {whole}");
+    }
+    page.paragraph(Style::Strong, &title, 2);
+    if statistics.is_empty() {
+        let text =
+            if options.filters.is_empty() { "  nothing: all of it was freed" } else { "  nothing matches" };
+        page.paragraph(Style::Plain, text, 2);
+        return None;
+    }
+
+    let bar_columns = match page.columns {
+        ..COLUMNS_FOR_BAR => 0,
+        COLUMNS_FOR_BAR..COLUMNS_FOR_LONG_BAR => 5,
+        _ => 10,
+    };
+    let shown = statistics.len().min(top);
+    let mut rows: Vec<Row> = statistics[..shown]
+        .iter()
+        .map(|statistic| row(page, snapshot, statistic, &measure, whole, bar_columns))
+        .collect();
+    if shown < statistics.len() {
+        let rest = statistics[shown..].iter().map(|statistic| statistic.measures).sum();
+        rows.push(rest_row(page, options.by, (statistics.len() - shown) as u64, &rest, &measure, whole));
+    }
+    let layout = Layout::of(page, options.by, &rows, &measure, bar_columns);
+    layout.write(page, &rows, &measure);
+    let group = statistics.into_iter().next()?.group;
+    Some(Biggest { group, amount_columns: layout.amount })
+}
+
+fn what(snapshot: &Snapshot, order: OrderBy) -> &'static str {
+    match order {
+        OrderBy::HighWaterMark => "At the high-water mark",
+        OrderBy::LiveBytes if snapshot.process().status == Status::Finished => "Live at the end",
+        OrderBy::LiveBytes => "Live at that instant",
+        OrderBy::AllocatedBytes => "Bytes allocated in the whole run",
+        OrderBy::Count => "Allocations in the whole run",
+    }
+}
+
+fn row(
+    page: &Page,
+    snapshot: &Snapshot,
+    statistic: &Statistic,
+    measure: &Measure,
+    whole: u64,
+    bar_columns: usize,
+) -> Row {
+    let value = measure.order.value(&statistic.measures);
+    let mut label = Label::new(&statistic.group, page);
+    let mut below = Vec::new();
+    if let Group::Stack(stack) = statistic.group {
+        let mut frames = snapshot.frames(stack);
+        if let Some(frame) = frames.next() {
+            label = Label::new(&frame, page);
+        }
+        below.extend(frames.by_ref().take(CALLERS_OF_STACK).map(|frame| Label::new(&frame, page)));
+        match frames.count() as u64 {
+            0 => {}
+            more => below.push(Label::words(format!(
+                "{} {}",
+                text::ellipsis(page.unicode),
+                number::counted(more, "more caller", "more callers")
+            ))),
+        }
+    }
+    Row {
+        amount: measure.amount(&statistic.measures),
+        share: number::share(value, whole),
+        eighths: number::eighths(value, whole, bar_columns),
+        companion: measure.companion(&statistic.measures),
+        label,
+        below,
+    }
+}
+
+fn rest_row(page: &Page, by: GroupBy, groups: u64, rest: &Measures, measure: &Measure, whole: u64) -> Row {
+    let (one, many) = match by {
+        GroupBy::Line => ("line", "lines"),
+        GroupBy::Function => ("function", "functions"),
+        GroupBy::File => ("file", "files"),
+        GroupBy::Module => ("module", "modules"),
+        GroupBy::Stack => ("stack", "stacks"),
+        GroupBy::Thread => ("thread", "threads"),
+    };
+    let groups = number::counted(groups, one, many);
+    let (number, noun) = groups.split_once(' ').unwrap_or((&groups, ""));
+    Row {
+        amount: measure.amount(rest),
+        share: number::share(measure.order.value(rest), whole),
+        eighths: 0,
+        companion: measure.companion(rest),
+        label: Label::words(format!("{} and {number} more {noun}", text::ellipsis(page.unicode))),
+        below: Vec::new(),
+    }
+}
+
+/// Widths of the columns; 0 for one that is left out.
+struct Layout {
+    amount: usize,
+    share: usize,
+    bar: usize,
+    companion: usize,
+    mark: usize,
+    name: usize,
+    /// Columns for places, so that functions stand in one column; `None` where names need the room.
+    place: Option<usize>,
+}
+
+impl Layout {
+    /// Which columns there are follows from the terminal's width and the grouping alone, so that a list of more or
+    /// fewer rows looks the same.
+    fn of(page: &Page, by: GroupBy, rows: &[Row], measure: &Measure, bar_columns: usize) -> Self {
+        let widest = |heading: &str, cell: &dyn Fn(&Row) -> &str| {
+            rows.iter().map(|row| text::width(cell(row))).fold(text::width(heading), usize::max)
+        };
+        let (amount_heading, companion_heading) = measure.headings();
+        let mut layout = Self {
+            amount: widest(amount_heading, &|row| &row.amount),
+            share: widest(SHARE, &|row| &row.share),
+            bar: if page.unicode { bar_columns } else { 0 },
+            companion: if page.columns < COLUMNS_FOR_COMPANION {
+                0
+            } else {
+                widest(companion_heading, &|row| &row.companion)
+            },
+            mark: if page.columns < COLUMNS_FOR_MARK || by == GroupBy::Thread { 0 } else { 3 },
+            name: 0,
+            place: None,
+        };
+        layout.name = page.columns.saturating_sub(layout.before_name());
+        if page.columns >= COLUMNS_FOR_ALIGNMENT {
+            // Few long places stick out instead of pushing all functions away.
+            let labels = rows.iter().flat_map(|row| std::iter::once(&row.label).chain(&row.below));
+            let places = labels.filter(|label| !label.function.is_empty());
+            let widest = places.map(|label| text::width(&label.place)).max();
+            layout.place = widest.map(|widest| widest.min(layout.name * 3 / 5));
+        }
+        layout
+    }
+
+    fn before_name(&self) -> usize {
+        let column = |width: usize, gap: usize| if width == 0 { 0 } else { width + gap };
+        2 + self.amount
+            + 2
+            + self.share
+            + 2
+            + column(self.bar, 2)
+            + column(self.companion, 2)
+            + column(self.mark, 1)
+    }
+
+    fn write(&self, page: &mut Page, rows: &[Row], measure: &Measure) {
+        let (amount, companion) = measure.headings();
+        page.line(&self.numbers(Style::Faint, amount, SHARE, "", companion));
+        for row in rows {
+            let spans =
+                self.numbers(Style::Plain, &row.amount, &row.share, &bar(row.eighths), &row.companion);
+            self.write_name(page, spans, &row.label);
+            for label in &row.below {
+                let blanks = self.before_name() - if self.mark == 0 { 0 } else { self.mark + 1 };
+                self.write_name(page, vec![Span::plain(" ".repeat(blanks))], label);
+            }
+        }
+    }
+
+    /// The cells before the name.
+    fn numbers(&self, style: Style, amount: &str, share: &str, bar: &str, companion: &str) -> Vec<Span> {
+        let mut spans = vec![
+            Span::plain("  "),
+            Span::right(style, amount, self.amount),
+            Span::plain("  "),
+            Span::right(style, share, self.share),
+            Span::plain("  "),
+        ];
+        if self.bar > 0 {
+            spans.extend([Span::left(Style::Bar, bar, self.bar), Span::plain("  ")]);
+        }
+        if self.companion > 0 {
+            spans.extend([Span::right(style, companion, self.companion), Span::plain("  ")]);
+        }
+        spans
+    }
+
+    fn write_name(&self, page: &mut Page, mut spans: Vec<Span>, label: &Label) {
+        if self.mark > 0 {
+            spans.extend([Span::left(Style::Faint, label.mark, self.mark), Span::plain(" ")]);
+        }
+        spans.extend(label.spans(self.name, self.place, page.unicode));
+        page.line(&spans);
+    }
+}
+
+/// A bar of so many eighths of a column.
+fn bar(eighths: usize) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    "█".repeat(eighths / 8) + PARTS[eighths % 8]
+}

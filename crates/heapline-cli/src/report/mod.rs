@@ -1,0 +1,102 @@
+//! The terminal report: what ran, its totals and losses, the biggest groups, and who called the biggest of them.
+
+mod closing;
+mod heading;
+mod list;
+mod tree;
+
+use std::path::Path;
+
+use heapline_analyze::{Group, Measures, OrderBy, Snapshot, Totals};
+
+use crate::argument::ReportOptions;
+use crate::number;
+use crate::page::Page;
+use crate::terminal::Terminal;
+
+/// Groups that a report lists unless told otherwise.
+const DEFAULT_TOP: usize = 10;
+
+/// The terminal report of a snapshot. With `capture`, it ends with the command that shows it again.
+#[must_use]
+pub fn render(
+    snapshot: &Snapshot,
+    options: &ReportOptions,
+    terminal: &Terminal,
+    capture: Option<&Path>,
+) -> String {
+    let mut page = Page::new(terminal);
+    heading::write(&mut page, snapshot);
+    if snapshot.totals().allocated_count > 0 {
+        page.gap();
+        let biggest = list::write(&mut page, snapshot, options, options.top.unwrap_or(DEFAULT_TOP));
+        if let Some(biggest) = biggest {
+            tree::write_callers_of_biggest(&mut page, snapshot, options, &biggest);
+        }
+    }
+    if let Some(capture) = capture {
+        page.gap();
+        closing::write(&mut page, capture, snapshot.process(), options.by);
+    }
+    page.into_text()
+}
+
+/// The report of who called one group.
+pub(crate) fn render_callers(
+    snapshot: &Snapshot,
+    group: &Group,
+    options: &ReportOptions,
+    terminal: &Terminal,
+) -> String {
+    let mut page = Page::new(terminal);
+    heading::write(&mut page, snapshot);
+    tree::write_callers(&mut page, snapshot, options, group);
+    page.into_text()
+}
+
+/// How the measure that a report is ordered by is shown.
+struct Measure {
+    order: OrderBy,
+}
+
+impl Measure {
+    fn amount(&self, measures: &Measures) -> String {
+        self.text(self.order.value(measures))
+    }
+
+    fn text(&self, value: u64) -> String {
+        if self.order == OrderBy::Count { number::count(value) } else { number::bytes(value) }
+    }
+
+    /// The other half: how many blocks those bytes are, or how many bytes those allocations.
+    fn companion(&self, measures: &Measures) -> String {
+        match self.order {
+            OrderBy::HighWaterMark => number::count(measures.high_water_mark_count),
+            OrderBy::LiveBytes => number::count(measures.live_count),
+            OrderBy::AllocatedBytes => number::count(measures.allocated_count),
+            OrderBy::Count => number::bytes(measures.allocated_bytes),
+        }
+    }
+
+    /// What amounts and companions are.
+    fn headings(&self) -> (&'static str, &'static str) {
+        match self.order {
+            OrderBy::HighWaterMark | OrderBy::LiveBytes => ("size", "blocks"),
+            OrderBy::AllocatedBytes => ("size", "allocations"),
+            OrderBy::Count => ("allocations", "size"),
+        }
+    }
+
+    /// The same measure of the whole process.
+    fn whole(&self, totals: &Totals) -> u64 {
+        match self.order {
+            OrderBy::HighWaterMark => totals.high_water_mark_bytes,
+            OrderBy::LiveBytes => totals.live_bytes,
+            OrderBy::AllocatedBytes => totals.allocated_bytes,
+            OrderBy::Count => totals.allocated_count,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

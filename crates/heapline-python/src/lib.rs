@@ -1,0 +1,58 @@
+//! The Python module `heapline._native`: Python's view of the recorder, of snapshots and of the command line.
+//!
+//! Nothing is measured or computed here. Every class wraps one type of `heapline-analyze`, every function one of
+//! `heapline-trace` or `heapline-cli`; errors become exceptions in [`error`] and nowhere else. The stub
+//! `python/heapline/_native.pyi` documents the same names for type checkers, and stubtest keeps the two together.
+
+use pyo3::prelude::*;
+
+mod call_tree;
+mod cli;
+mod error;
+mod process;
+mod snapshot;
+mod statistic;
+
+#[cfg(recordable)]
+mod exit_report;
+#[cfg(recordable)]
+mod facts;
+#[cfg(recordable)]
+mod interpreter;
+#[cfg(recordable)]
+mod launcher;
+#[cfg(recordable)]
+mod program;
+#[cfg(recordable)]
+mod recorder;
+#[cfg(recordable)]
+mod run;
+#[cfg(unix)]
+mod signal;
+
+#[cfg(not(recordable))]
+#[path = "recorder_absent.rs"]
+mod recorder;
+
+/// Everything that Python can import from here.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::call_tree::CallTree;
+    #[pymodule_export]
+    use crate::cli::main;
+    #[pymodule_export]
+    use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
+    #[pymodule_export]
+    use crate::process::{Loss, Process, Totals};
+    #[pymodule_export]
+    use crate::recorder::{is_tracing, snapshot, start, stop, verify};
+    #[pymodule_export]
+    use crate::snapshot::{Snapshot, load};
+    #[pymodule_export]
+    use crate::statistic::{Frame, Statistic};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python packages use")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,122 @@
+//! `start`, `stop`, `snapshot` and `is_tracing`: the recorder as a program uses it on itself.
+//!
+//! There is one recorder per process. It belongs to whoever started it: a recording of `heapline run` is not ended
+//! by the program that it records.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use heapline_trace::FrameAccess;
+use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyCFunction;
+
+use crate::error::{self, TracingError};
+use crate::facts;
+use crate::snapshot::Snapshot;
+
+/// Whether the recording that goes on belongs to `heapline run`. Only changed and read with the GIL held.
+static OWNED_BY_RUN: AtomicBool = AtomicBool::new(false);
+
+/// Who a recording belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The program, through `heapline.start()`.
+    Program,
+    /// `heapline run`.
+    Run,
+}
+
+/// Starts the recorder.
+pub(crate) fn begin(
+    py: Python<'_>,
+    options: &heapline_trace::Options,
+    owner: Owner,
+) -> Result<(), heapline_trace::Error> {
+    let _ = py;
+    // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of
+    // PyO3's loads in no other. A Python function is calling.
+    unsafe { heapline_trace::start(options) }?;
+    OWNED_BY_RUN.store(owner == Owner::Run, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Starts to record every allocation of this process. See the stub for arguments and errors.
+#[pyfunction]
+#[pyo3(signature = (output = None))]
+pub(crate) fn start(py: Python<'_>, output: Option<PathBuf>) -> PyResult<()> {
+    let meta = facts::collect(py, &facts::running_program(py)?)?;
+    let options = heapline_trace::Options { output, meta };
+    stop_at_exit(py)?;
+    begin(py, &options, Owner::Program).map_err(|error| error::from_trace(&error))?;
+    warn_of_slow_frames(py)
+}
+
+/// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.
+fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
+    static WARNED: PyOnceLock<()> = PyOnceLock::new();
+    let Some(FrameAccess::Public(reason)) = heapline_trace::frame_access() else { return Ok(()) };
+    WARNED.get_or_try_init(py, || {
+        let message = format!("heapline records more slowly on this Python, with the same numbers: {reason}");
+        let message = CString::new(message)?;
+        // Where warnings are errors the recording goes on, and the caller learns of it.
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &message, 1)
+    })?;
+    Ok(())
+}
+
+/// Ends the recording. See the stub for the result and errors.
+#[pyfunction]
+pub(crate) fn stop(py: Python<'_>) -> PyResult<Snapshot> {
+    if heapline_trace::is_tracing() && OWNED_BY_RUN.load(Ordering::Relaxed) {
+        return Err(TracingError::new_err(
+            "this recording belongs to 'heapline run', which ends it when the program ends",
+        ));
+    }
+    // SAFETY: as in `begin`.
+    let recording = unsafe { heapline_trace::stop() }.map_err(|error| error::from_trace(&error))?;
+    let image = recording.image().map_err(|error| error::from_trace(&error))?;
+    Snapshot::from_image(py, &image)
+}
+
+/// The recording as it stands now; it goes on. See the stub for the result and errors.
+#[pyfunction]
+pub(crate) fn snapshot(py: Python<'_>) -> PyResult<Snapshot> {
+    // SAFETY: as in `begin`.
+    let image = unsafe { heapline_trace::freeze() }.map_err(|error| error::from_trace(&error))?;
+    Snapshot::from_image(py, &image)
+}
+
+/// Whether a recording is going on in this process.
+#[pyfunction]
+pub(crate) fn is_tracing() -> bool {
+    heapline_trace::is_tracing()
+}
+
+/// Compares the recorder's counters with its block table. For tests.
+#[pyfunction]
+#[pyo3(name = "_verify")]
+pub(crate) fn verify() -> PyResult<()> {
+    // SAFETY: as in `begin`: a Python function is calling.
+    unsafe { heapline_trace::verify() }.map_err(TracingError::new_err)
+}
+
+/// Has a recording that the program leaves running ended in order when the interpreter ends, so that its capture
+/// is complete and nothing is hooked while the interpreter takes itself apart.
+fn stop_at_exit(py: Python<'_>) -> PyResult<()> {
+    static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
+    REGISTERED.get_or_try_init(py, || {
+        let callback = PyCFunction::new_closure(py, None, None, |_, _| {
+            if heapline_trace::is_tracing() && !OWNED_BY_RUN.load(Ordering::Relaxed) {
+                // Nobody is left to tell; the capture itself says how far it came.
+                // SAFETY: as in `begin`; callbacks of `atexit` are called with the GIL held.
+                let _ = unsafe { heapline_trace::stop() };
+            }
+        })?;
+        py.import(intern!(py, "atexit"))?.call_method1(intern!(py, "register"), (callback,)).map(|_| ())
+    })?;
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! The recorder's functions where there is no recorder: asking for a recording gives one clear error.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use crate::error::{TracingError, UnsupportedError};
+use crate::snapshot::Snapshot;
+
+/// Why nothing can be recorded here.
+pub(crate) const REASON: &str =
+    "recording needs CPython on x86-64 Linux with glibc; captures can be read here";
+
+/// Always raises `UnsupportedError` on this platform.
+#[pyfunction]
+#[pyo3(signature = (output = None))]
+pub(crate) fn start(output: Option<PathBuf>) -> PyResult<()> {
+    let _ = output;
+    Err(UnsupportedError::new_err(REASON))
+}
+
+/// Always raises `TracingError` on this platform: no recording can be going on.
+#[pyfunction]
+pub(crate) fn stop() -> PyResult<Snapshot> {
+    Err(TracingError::new_err("no recording is going on"))
+}
+
+/// Always raises `TracingError` on this platform: no recording can be going on.
+#[pyfunction]
+pub(crate) fn snapshot() -> PyResult<Snapshot> {
+    Err(TracingError::new_err("no recording is going on"))
+}
+
+/// Always false on this platform.
+#[pyfunction]
+pub(crate) fn is_tracing() -> bool {
+    false
+}
+
+/// Always raises `TracingError` on this platform: no recording can be going on.
+#[pyfunction]
+#[pyo3(name = "_verify")]
+pub(crate) fn verify() -> PyResult<()> {
+    Err(TracingError::new_err("no recording is going on"))
+}

@@ -1,0 +1,98 @@
+//! `heapline run`: records a program from its first instruction to its last, in this interpreter and this process.
+
+use std::ffi::CStr;
+use std::path::PathBuf;
+
+use heapline_cli::RunOptions;
+use heapline_trace::Error;
+use pyo3::prelude::*;
+
+use crate::exit_report::{ExitReport, FileIdentity};
+use crate::facts;
+use crate::program::{Outcome, Program};
+use crate::recorder::{self, Owner};
+
+/// Exit status when there was nothing to run or no way to record it.
+const CANNOT_RUN: i32 = 2;
+/// Longest part of a capture's name that comes from the program's.
+const MAX_NAME_CHARS: usize = 64;
+
+/// Runs a program and returns its exit status, or raises its `SystemExit`.
+pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
+    let RunOptions { quiet, output, report, target, arguments, .. } = options;
+    let program = match Program::find(py, &target, arguments)? {
+        Ok(program) => program,
+        Err(reason) => {
+            eprintln!("heapline: {reason}");
+            return Ok(CANNOT_RUN);
+        }
+    };
+    program.launch.apply(py)?;
+    let exit_report = ExitReport {
+        report: (!quiet).then_some(report),
+        pid: std::process::id(),
+        working_directory: std::env::current_dir().unwrap_or_default(),
+        standard_error: FileIdentity::of_standard_error(),
+    };
+    exit_report.register(py)?;
+    let options = heapline_trace::Options {
+        output: Some(output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)))),
+        meta: facts::collect(py, &program.name)?,
+    };
+    let program = program.prepare(py)?;
+    if let Err(error) = start(py, options) {
+        eprintln!("heapline: {error}");
+        return Ok(CANNOT_RUN);
+    }
+    match program.run()? {
+        Outcome::Status(status) => Ok(status),
+        Outcome::Exit(exit) => Err(exit),
+    }
+}
+
+/// Starts the recorder. A capture that cannot be written is no reason not to run the program, nor is a recorder that
+/// finds no memory.
+fn start(py: Python<'_>, mut options: heapline_trace::Options) -> Result<(), Error> {
+    let mut started = recorder::begin(py, &options, Owner::Run);
+    if let Err(error @ Error::Output { .. }) = &started {
+        eprintln!("heapline: {error}; recording in memory, no capture will be left");
+        options.output = None;
+        started = recorder::begin(py, &options, Owner::Run);
+    }
+    match started {
+        Err(error @ Error::Memory(_)) => {
+            eprintln!("heapline: {error}; the program runs unrecorded");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// The name of a capture that nobody named: `heapline-app.py-4711-20250131T235959.heapline`.
+fn capture_name(program: &str) -> String {
+    let program: String =
+        program.strip_prefix("-m ").unwrap_or(program).chars().take(MAX_NAME_CHARS).collect();
+    let safe = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    let program = program.replace(|letter| !safe(letter), "_");
+    let program = match program.trim_matches(['.', '_', '-']) {
+        "" => "program",
+        program => program,
+    };
+    format!("heapline-{program}-{}-{}.heapline", std::process::id(), local_time())
+}
+
+/// The wall clock's local time as `YYYYmmddTHHMMSS`.
+fn local_time() -> String {
+    let mut text = [0_u8; 32];
+    // SAFETY: the structures are plain data that the calls fill; strftime gets the buffer's length, and ends what
+    // it writes with a null byte.
+    let length = unsafe {
+        let now = libc::time(std::ptr::null_mut());
+        let mut parts: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const now, &raw mut parts);
+        libc::strftime(text.as_mut_ptr().cast(), text.len(), c"%Y%m%dT%H%M%S".as_ptr(), &raw const parts)
+    };
+    CStr::from_bytes_until_nul(&text[..=length])
+        .map(|text| text.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

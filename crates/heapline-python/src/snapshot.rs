@@ -1,0 +1,200 @@
+//! `heapline.Snapshot` and `heapline.load`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use heapline_analyze::{Filter, GroupBy, OrderBy, TreeLimits};
+use heapline_cli::{ReportOptions, Terminal};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::call_tree::CallTree;
+use crate::error;
+use crate::process::{Loss, Process, Totals};
+use crate::statistic::Statistic;
+
+/// One instant of a recording: every stack, and what it allocated until then. Immutable.
+#[pyclass(frozen, module = "heapline")]
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    inner: Arc<heapline_analyze::Snapshot>,
+}
+
+impl Snapshot {
+    /// Reads the image of a capture that the recorder made.
+    #[cfg(recordable)]
+    pub(crate) fn from_image(py: Python<'_>, image: &[u8]) -> PyResult<Self> {
+        let inner = py.detach(|| heapline_analyze::Snapshot::from_bytes(image));
+        Ok(Self { inner: Arc::new(inner.map_err(|error| error::from_question(&error))?) })
+    }
+}
+
+fn filter(include: &[String], exclude: &[String]) -> PyResult<Filter> {
+    Filter::new(include, exclude).map_err(|error| error::from_question(&error))
+}
+
+fn choice<T>(text: &str) -> PyResult<T>
+where
+    T: std::str::FromStr<Err = heapline_analyze::UnknownChoice>,
+{
+    text.parse().map_err(|error: heapline_analyze::UnknownChoice| PyValueError::new_err(error.to_string()))
+}
+
+#[pymethods]
+impl Snapshot {
+    /// The process that was recorded.
+    #[getter]
+    fn process(&self) -> Process {
+        Process::new(self.inner.process())
+    }
+
+    /// The numbers of the process as a whole.
+    #[getter]
+    fn totals(&self) -> Totals {
+        Totals::new(self.inner.totals())
+    }
+
+    /// What the recording lost; empty when it lost nothing.
+    #[getter]
+    fn lost(&self) -> Vec<Loss> {
+        self.inner.losses().iter().map(Loss::new).collect()
+    }
+
+    /// Sums allocations by group, largest first. See the stub for the arguments.
+    #[pyo3(signature = (by = "line", order = "live", *, include = Vec::new(), exclude = Vec::new(), top = None))]
+    #[pyo3(text_signature = "($self, by='line', order='live', *, include=(), exclude=(), top=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    fn statistics(
+        &self,
+        py: Python<'_>,
+        by: &str,
+        order: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        top: Option<usize>,
+    ) -> PyResult<Vec<Statistic>> {
+        let (by, order, filter) = (choice(by)?, choice(order)?, filter(&include, &exclude)?);
+        let mut statistics = py.detach(|| self.inner.statistics(by, order, &filter));
+        statistics.truncate(top.unwrap_or(usize::MAX));
+        Ok(statistics.into_iter().map(|statistic| Statistic::new(&self.inner, statistic)).collect())
+    }
+
+    /// Who called the code that a statistic stands for when it allocated, as a tree.
+    #[pyo3(signature = (statistic, order = "live", *, include = Vec::new(), exclude = Vec::new(),
+                        max_depth = 64, min_share = 0.001))]
+    #[pyo3(
+        text_signature = "($self, statistic, order='live', *, include=(), exclude=(), max_depth=64, min_share=0.001)"
+    )]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    #[expect(clippy::too_many_arguments, reason = "all but two are keywords")]
+    fn callers(
+        &self,
+        py: Python<'_>,
+        statistic: &Statistic,
+        order: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        max_depth: usize,
+        min_share: f64,
+    ) -> PyResult<CallTree> {
+        let question = self.tree_question(statistic, order, &include, &exclude, max_depth, min_share)?;
+        let (order, filter, limits) = &question;
+        let tree = py.detach(|| self.inner.callers(&statistic.group, *order, filter, limits));
+        Ok(CallTree::new(tree, *order))
+    }
+
+    /// What the code that a statistic stands for, and all that it called, allocated, as a tree.
+    #[pyo3(signature = (statistic, order = "live", *, include = Vec::new(), exclude = Vec::new(),
+                        max_depth = 64, min_share = 0.001))]
+    #[pyo3(
+        text_signature = "($self, statistic, order='live', *, include=(), exclude=(), max_depth=64, min_share=0.001)"
+    )]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    #[expect(clippy::too_many_arguments, reason = "all but two are keywords")]
+    fn callees(
+        &self,
+        py: Python<'_>,
+        statistic: &Statistic,
+        order: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        max_depth: usize,
+        min_share: f64,
+    ) -> PyResult<CallTree> {
+        let question = self.tree_question(statistic, order, &include, &exclude, max_depth, min_share)?;
+        let (order, filter, limits) = &question;
+        let tree = py.detach(|| self.inner.callees(&statistic.group, *order, filter, limits));
+        Ok(CallTree::new(tree, *order))
+    }
+
+    /// The report that `heapline report` prints, as text without colour.
+    #[pyo3(signature = (by = "line", order = "high-water-mark", *, include = Vec::new(), exclude = Vec::new(),
+                        top = None, width = 80))]
+    #[pyo3(
+        text_signature = "($self, by='line', order='high-water-mark', *, include=(), exclude=(), top=None, width=80)"
+    )]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    #[expect(clippy::too_many_arguments, reason = "all but two are keywords")]
+    fn report(
+        &self,
+        py: Python<'_>,
+        by: &str,
+        order: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        top: Option<usize>,
+        width: usize,
+    ) -> PyResult<String> {
+        let filter = filter(&include, &exclude)?;
+        let filters = include.iter().cloned().chain(exclude.iter().map(|glob| format!("!{glob}"))).collect();
+        let by: GroupBy = choice(by)?;
+        let order: OrderBy = choice(order)?;
+        let options = ReportOptions { by, order, top, filters, filter };
+        let terminal = Terminal { width: Some(width), unicode: true, ..Terminal::plain() };
+        Ok(py.detach(|| heapline_cli::render(&self.inner, &options, &terminal, None)))
+    }
+
+    fn __repr__(&self) -> String {
+        let totals = self.inner.totals();
+        format!(
+            "<Snapshot of {:?}: live_bytes={} high_water_mark_bytes={}>",
+            self.inner.process().program,
+            totals.live_bytes,
+            totals.high_water_mark_bytes
+        )
+    }
+}
+
+impl Snapshot {
+    fn tree_question(
+        &self,
+        statistic: &Statistic,
+        order: &str,
+        include: &[String],
+        exclude: &[String],
+        max_depth: usize,
+        min_share: f64,
+    ) -> PyResult<(OrderBy, Filter, TreeLimits)> {
+        // A stack is known by its number, which means nothing (or worse, something else) in another snapshot.
+        if matches!(statistic.group, heapline_analyze::Group::Stack(_))
+            && !Arc::ptr_eq(&statistic.snapshot, &self.inner)
+        {
+            return Err(PyValueError::new_err(
+                "a stack can be asked about only in the snapshot that it comes from",
+            ));
+        }
+        if !(0.0..=1.0).contains(&min_share) {
+            return Err(PyValueError::new_err("min_share must be from 0 to 1"));
+        }
+        let limits = TreeLimits { max_depth, min_share, ..TreeLimits::default() };
+        Ok((choice(order)?, filter(include, exclude)?, limits))
+    }
+}
+
+/// Reads a capture. Works on every platform; the program that made it is not needed.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned paths")]
+pub(crate) fn load(py: Python<'_>, path: PathBuf) -> PyResult<Snapshot> {
+    let inner = py.detach(|| heapline_analyze::Snapshot::open(&path));
+    Ok(Snapshot { inner: Arc::new(inner.map_err(|error| error::from_analyze(error, &path))?) })
+}

@@ -1,0 +1,300 @@
+//! The capture that is being written: a header and tables that grow, in a file-backed map or in memory.
+//!
+//! Each table is one stretch of reserved address space. It grows by *extents*: a piece of the file is allocated on
+//! disk first (`fallocate`, or zeros where the file system has none) and only then mapped behind what the table
+//! already has. So a full disk is an error here and never a SIGBUS in the program, and a table's records never move.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use heapline_format::{
+    EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LossKind, MAGIC, MAX_EXTENTS, TABLES_OFFSET,
+    TableHeader, TableId,
+};
+
+use crate::capture_file::{CaptureFile, allocate, describe, map_over};
+use crate::clock;
+use crate::error::Error;
+use crate::region::Region;
+
+const FIRST_EXTENT_BYTES: usize = 16 << 10;
+const LARGEST_EXTENT_BYTES: usize = 4 << 20;
+const RETRY_AFTER_NS: u64 = 1_000_000_000;
+
+/// Where the bytes of a capture are kept.
+#[derive(Debug)]
+enum Backing {
+    File(CaptureFile),
+    Memory,
+}
+
+/// The header of a capture and the place where its tables grow.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    header: Region,
+    backing: Backing,
+    end: u64,
+    extents: Vec<(Extent, *const u8)>,
+    /// After a failure to grow: not tried again before this time. A full disk is slow to say that it is full.
+    retry_ns: u64,
+}
+
+/// One table: reserved address space, and how much of it is backed.
+#[derive(Debug)]
+pub(crate) struct TableSpace {
+    id: TableId,
+    space: Region,
+    committed: usize,
+}
+
+/// The capture cannot grow any more.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+impl TableSpace {
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.space.base()
+    }
+
+    pub(crate) fn committed(&self) -> usize {
+        self.committed
+    }
+}
+
+impl Capture {
+    /// A capture in a new file, or in memory.
+    pub(crate) fn create(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else {
+            let header = Region::lazy(HEADER_BYTES).map_err(Error::Memory)?;
+            return Ok(Self::with(header, Backing::Memory));
+        };
+        let failed = |reason: io::Error| Error::Output {
+            path: path.to_owned(),
+            reason: describe(&reason),
+            errno: reason.raw_os_error(),
+        };
+        if path.as_os_str().is_empty() {
+            return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
+        }
+        let path = std::path::absolute(path).map_err(failed)?;
+        let file = CaptureFile::create(&path).map_err(failed)?;
+        let header = allocate(file.descriptor, 0, HEADER_BYTES)
+            .and_then(|()| Region::inaccessible(HEADER_BYTES))
+            .and_then(|header| map_over(header.base(), HEADER_BYTES, file.descriptor, 0).map(|()| header));
+        match header {
+            Ok(header) => Ok(Self::with(header, Backing::File(file))),
+            Err(reason) => {
+                // SAFETY: the descriptor is ours and not used again; nothing of the new file is worth keeping.
+                unsafe { libc::close(file.descriptor) };
+                let _ = std::fs::remove_file(&path);
+                Err(failed(reason))
+            }
+        }
+    }
+
+    fn with(header: Region, backing: Backing) -> Self {
+        Self { header, backing, end: HEADER_BYTES as u64, extents: Vec::new(), retry_ns: 0 }
+    }
+
+    /// Makes the file a capture: until now it began with zeros.
+    pub(crate) fn publish(&mut self) {
+        // SAFETY: the header region is mapped and 8-aligned at offset 0, where `magic` lies.
+        let magic = unsafe { AtomicU64::from_ptr(self.header.base().cast()) };
+        magic.store(u64::from_le_bytes(MAGIC), Ordering::Release);
+    }
+
+    pub(crate) fn header(&self) -> *mut Header {
+        self.header.base().cast()
+    }
+
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.backing {
+            Backing::File(file) => Some(&file.path),
+            Backing::Memory => None,
+        }
+    }
+
+    /// Counter of one kind of loss, in the header.
+    pub(crate) fn lost(&self, kind: LossKind) -> &AtomicU64 {
+        // SAFETY: the header region is mapped for as long as `self`, and the loss counters are 8-aligned inside it.
+        unsafe { AtomicU64::from_ptr(self.header.base().add(LOST_OFFSET + kind as usize * 8).cast()) }
+    }
+
+    /// Reserves the address space of a table that grows up to `limit_bytes`, and gives it its first extent.
+    pub(crate) fn table(
+        &mut self,
+        id: TableId,
+        record_bytes: usize,
+        limit_bytes: usize,
+    ) -> io::Result<TableSpace> {
+        let space = match self.backing {
+            Backing::File(_) => Region::inaccessible(limit_bytes)?,
+            Backing::Memory => Region::lazy(limit_bytes)?,
+        };
+        let entry = TableHeader { records: 0, record_bytes: record_bytes as u32, reserved: 0 };
+        self.write(TABLES_OFFSET + id as usize * TableHeader::BYTES, &entry.encode());
+        let mut table = TableSpace { id, space, committed: 0 };
+        self.extend(&mut table)?;
+        Ok(table)
+    }
+
+    /// States that the first `records` of a table are completely written.
+    pub(crate) fn count(&self, table: &TableSpace, records: u64) {
+        let offset = TABLES_OFFSET + table.id as usize * TableHeader::BYTES;
+        // SAFETY: as in `lost`; `records` is the first field of the entry.
+        let entry = unsafe { AtomicU64::from_ptr(self.header.base().add(offset).cast()) };
+        entry.store(records, Ordering::Release);
+    }
+
+    /// Gives a table its next extent. After a failure the next second's attempts fail at once.
+    pub(crate) fn grow(&mut self, table: &mut TableSpace) -> Result<(), Full> {
+        let now = clock::now_ns();
+        if now < self.retry_ns {
+            return Err(Full);
+        }
+        self.extend(table).map_err(|_| {
+            self.retry_ns = now + RETRY_AFTER_NS;
+            Full
+        })
+    }
+
+    /// Gives a table an extent as large as what it has (at least 16 KiB, at most 4 MiB).
+    fn extend(&mut self, table: &mut TableSpace) -> io::Result<()> {
+        let bytes = table.committed.clamp(FIRST_EXTENT_BYTES, LARGEST_EXTENT_BYTES);
+        let bytes = bytes.min(table.space.bytes() - table.committed);
+        if bytes == 0 || self.extents.len() >= MAX_EXTENTS || self.extents.try_reserve(1).is_err() {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        // SAFETY: `committed` is at most the length of the space.
+        let at = unsafe { table.space.base().add(table.committed) };
+        if let Backing::File(file) = &mut self.backing {
+            file.find_again()?;
+            allocate(file.descriptor, self.end, bytes)?;
+            map_over(at, bytes, file.descriptor, self.end)?;
+        }
+        let extent = Extent { offset: self.end, bytes: bytes as u64, table: table.id as u32, reserved: 0 };
+        self.write(EXTENTS_OFFSET + self.extents.len() * Extent::BYTES, &extent.encode());
+        self.extents.push((extent, at));
+        // SAFETY: `extent_count` lies inside the mapped header and is 4-aligned.
+        let count = unsafe { AtomicU32::from_ptr(&raw mut (*self.header()).extent_count) };
+        count.store(self.extents.len() as u32, Ordering::Release);
+        table.committed += bytes;
+        self.end += bytes as u64;
+        Ok(())
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= HEADER_BYTES);
+        // SAFETY: the range was just checked to lie inside the header region, which is mapped writable.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.header.base().add(offset), bytes.len()) };
+    }
+
+    /// Length in bytes, unused parts of extents included.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Everything as one image, just as it stands in a file.
+    ///
+    /// The caller keeps the recorder from writing meanwhile, else the image holds several instants.
+    pub(crate) fn image(&self) -> io::Result<Vec<u8>> {
+        let mut image = Vec::new();
+        image
+            .try_reserve_exact(self.end as usize)
+            .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        image.resize(self.end as usize, 0);
+        // SAFETY: the header and each extent are mapped for their whole length, `image` has room for all of them
+        // because `end` is where the last extent ends, and none overlaps another.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.header.base(), image.as_mut_ptr(), HEADER_BYTES);
+            for (extent, base) in &self.extents {
+                let to = image.as_mut_ptr().add(extent.offset as usize);
+                std::ptr::copy_nonoverlapping(*base, to, extent.bytes as usize);
+            }
+        }
+        Ok(image)
+    }
+
+    /// The descriptor of the file, if there is one and it is still ours.
+    pub(crate) fn descriptor(&self) -> Option<libc::c_int> {
+        match &self.backing {
+            Backing::File(file) => file.is_ours().then_some(file.descriptor),
+            Backing::Memory => None,
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        if let Some(descriptor) = self.descriptor() {
+            // SAFETY: the descriptor still names our file, so it is ours to close.
+            unsafe { libc::close(descriptor) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let directory = std::env::temp_dir().join(format!("heapline-capture-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a temporary directory");
+        directory
+    }
+
+    #[test]
+    fn what_is_written_to_a_table_stands_in_the_file_and_in_the_image() {
+        let directory = scratch("write");
+        let path = directory.join("a.heapline");
+        let mut capture = Capture::create(Some(&path)).expect("a new file");
+        let mut table = capture.table(TableId::Nodes, 16, 1 << 20).expect("address space");
+        capture.grow(&mut table).expect("a second extent");
+        assert_eq!(table.committed(), 2 * FIRST_EXTENT_BYTES);
+        // SAFETY: the offset lies inside what was committed.
+        unsafe { table.base().add(FIRST_EXTENT_BYTES + 5).write(0xAB) };
+        capture.count(&table, 3);
+        capture.publish();
+        let file = std::fs::read(&path).expect("the file");
+        assert_eq!(file, capture.image().expect("memory"));
+        assert_eq!(file[HEADER_BYTES + FIRST_EXTENT_BYTES + 5], 0xAB);
+        assert_eq!(file[..8], MAGIC);
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(&path).expect("it exists").permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::remove_dir_all(directory).expect("cleaned up");
+    }
+
+    #[test]
+    fn a_capture_is_replaced_and_anything_else_is_not() {
+        let directory = scratch("replace");
+        let path = directory.join("a.heapline");
+        let mut first = Capture::create(Some(&path)).expect("a new file");
+        first.publish();
+        let busy = Capture::create(Some(&path)).expect_err("a capture that is being written is left alone");
+        assert!(busy.to_string().contains("another process is recording to it"), "{busy}");
+        drop(first);
+        drop(Capture::create(Some(&path)).expect("a capture is replaced"));
+        std::fs::write(&path, "somebody's notes").expect("written");
+        let refused = Capture::create(Some(&path)).expect_err("other files are left alone");
+        assert!(refused.to_string().contains("not a heapline capture"), "{refused}");
+        assert_eq!(std::fs::read(&path).expect("still there"), b"somebody's notes");
+        let link = directory.join("link.heapline");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        assert!(Capture::create(Some(&link)).is_err());
+        std::fs::remove_dir_all(directory).expect("cleaned up");
+    }
+
+    #[test]
+    fn a_table_stops_at_its_limit() {
+        let mut capture = Capture::create(None).expect("memory");
+        let mut table = capture.table(TableId::Nodes, 16, 24 << 10).expect("address space");
+        capture.grow(&mut table).expect("the last 8 KiB");
+        assert_eq!(table.committed(), 24 << 10);
+        assert!(capture.grow(&mut table).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! The file that a capture is kept in: made so that nobody else's file is harmed, grown so that it cannot fault.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use heapline_format::MAGIC;
+
+/// A file that this process writes a capture to. It holds a lock by which other recorders see that it is in use.
+#[derive(Debug)]
+pub(crate) struct CaptureFile {
+    pub(crate) descriptor: libc::c_int,
+    pub(crate) path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl CaptureFile {
+    /// A new file with a high descriptor that is closed on exec. `path` is absolute.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let descriptor = create(path)?;
+        let (device, inode) = identity(descriptor)?;
+        Ok(Self { descriptor, path: path.to_owned(), device, inode })
+    }
+
+    /// Whether the descriptor still leads to the file: a program may have closed it and got the number for another.
+    pub(crate) fn is_ours(&self) -> bool {
+        identity(self.descriptor).ok() == Some((self.device, self.inode))
+    }
+
+    /// Opens the file anew if the program has closed its descriptor.
+    pub(crate) fn find_again(&mut self) -> io::Result<()> {
+        if self.is_ours() {
+            return Ok(());
+        }
+        let descriptor = open(&self.path, libc::O_RDWR)?;
+        let found = Self { descriptor, path: PathBuf::new(), ..*self };
+        if !found.is_ours() {
+            // SAFETY: the descriptor was just opened here.
+            unsafe { libc::close(descriptor) };
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        lock(descriptor);
+        self.descriptor = descriptor;
+        Ok(())
+    }
+}
+
+fn create(path: &Path) -> io::Result<libc::c_int> {
+    const EXCLUSIVE: libc::c_int = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+    let descriptor = match open(path, EXCLUSIVE) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A capture of an earlier run is replaced, not truncated: a reader may have it open.
+            check_replaceable(path)?;
+            std::fs::remove_file(path)?;
+            open(path, EXCLUSIVE)
+        }
+        other => other,
+    }?;
+    lock(descriptor);
+    Ok(descriptor)
+}
+
+/// Takes the lock that says "a recorder writes here"; false when somebody else has it. It goes when the last
+/// descriptor is closed, however the process ends.
+fn lock(descriptor: libc::c_int) -> bool {
+    // SAFETY: a plain system call on a descriptor of ours.
+    unsafe { libc::flock(descriptor, libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
+fn open(path: &Path, flags: libc::c_int) -> io::Result<libc::c_int> {
+    let c_path = CString::new(path.as_os_str().as_bytes())?;
+    let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string; a mode is given because of O_CREAT.
+    let low = unsafe { libc::open(c_path.as_ptr(), flags, 0o600) };
+    if low < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // Programs notice which descriptor numbers are free; ours moves out of the way.
+    // SAFETY: plain descriptor calls; `low` is ours, and is closed only once there is a duplicate.
+    unsafe {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        let from = (limit.rlim_cur.min(1024) * 3 / 4) as libc::c_int;
+        let high = libc::fcntl(low, libc::F_DUPFD_CLOEXEC, from);
+        if high < 0 {
+            return Ok(low);
+        }
+        libc::close(low);
+        Ok(high)
+    }
+}
+
+/// An error unless the file is empty, or a capture that nobody writes to.
+fn check_replaceable(path: &Path) -> io::Result<()> {
+    let refused = io::Error::other("it exists and is not a heapline capture");
+    let found = std::fs::symlink_metadata(path)?;
+    if !found.file_type().is_file() {
+        return Err(refused);
+    }
+    let file = std::fs::File::open(path)?;
+    if !lock(std::os::fd::AsRawFd::as_raw_fd(&file)) {
+        return Err(io::Error::other("another process is recording to it"));
+    }
+    if found.len() == 0 {
+        return Ok(());
+    }
+    let mut magic = [0u8; 8];
+    let read = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0)?;
+    if read == magic.len() && magic == MAGIC { Ok(()) } else { Err(refused) }
+}
+
+fn identity(descriptor: libc::c_int) -> io::Result<(u64, u64)> {
+    // SAFETY: `stat` is plain data for which zeros are valid, and fstat writes it or fails.
+    unsafe {
+        let mut found: libc::stat = std::mem::zeroed();
+        if libc::fstat(descriptor, &raw mut found) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((found.st_dev, found.st_ino))
+    }
+}
+
+/// Allocates blocks on disk for a range of the file, so that writing to its map cannot fail for want of space.
+pub(crate) fn allocate(descriptor: libc::c_int, offset: u64, bytes: usize) -> io::Result<()> {
+    check_file_size_limit(offset + bytes as u64)?;
+    loop {
+        // SAFETY: a plain system call on our descriptor.
+        if unsafe { libc::fallocate(descriptor, 0, offset as libc::off_t, bytes as libc::off_t) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return write_zeros(descriptor, offset, bytes),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Growing a file beyond the process' limit raises SIGXFSZ, which ends it by default.
+fn check_file_size_limit(bytes: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for writing.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    if known && bytes > limit.rlim_cur { Err(io::Error::from_raw_os_error(libc::EFBIG)) } else { Ok(()) }
+}
+
+fn write_zeros(descriptor: libc::c_int, offset: u64, bytes: usize) -> io::Result<()> {
+    static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+    let mut done = 0;
+    while done < bytes {
+        let length = ZEROS.len().min(bytes - done);
+        // SAFETY: the buffer is valid for `length`.
+        let written = unsafe {
+            libc::pwrite(descriptor, ZEROS.as_ptr().cast(), length, (offset as usize + done) as libc::off_t)
+        };
+        match usize::try_from(written) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::StorageFull)),
+            Ok(written) => done += written,
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn map_over(at: *mut u8, bytes: usize, descriptor: libc::c_int, offset: u64) -> io::Result<()> {
+    // SAFETY: `at..at + bytes` lies inside a region that this capture reserved and that holds nothing yet.
+    let mapped = unsafe {
+        libc::mmap(
+            at.cast(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_FIXED,
+            descriptor,
+            offset as libc::off_t,
+        )
+    };
+    if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The system's words without Rust's "(os error 13)".
+pub(crate) fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}

@@ -1,0 +1,254 @@
+//! The code objects that the tree has keys into: their metadata, and the moment when one dies.
+//!
+//! A key of the tree holds an address inside a code object. When the object is freed, another one may be made at the
+//! same address, so its keys must be forgotten at once. Nothing is pinned for this: the object's own slot in the
+//! block table is marked, and the free hook, which loads that slot anyway, sees the mark.
+//!
+//! Code objects of equal name, file and first line share one entry in the capture. A program that runs `exec` in a
+//! loop makes millions of code objects and finds its old nodes again (`dormant`).
+
+use std::sync::atomic::Ordering;
+
+use heapline_format::{Code, LossKind, TableId};
+use rustc_hash::FxHashMap;
+
+use crate::block_table::{Block, BlockTable};
+use crate::capture::{Capture, Full, TableSpace};
+use crate::ffi::{Api, PyObject, copy_string, with_errors_aside};
+use crate::layout::{Layout, read};
+use crate::string_table::StringTable;
+
+/// Most entries of code metadata in a capture.
+const LIMIT: usize = 1 << 20;
+/// Longer names are cut.
+const NAME_CHARACTERS: usize = 1024;
+
+/// An edge of the tree whose key lies in a code object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyedEdge {
+    pub(crate) parent: u32,
+    pub(crate) child: u32,
+    pub(crate) key: u64,
+    pub(crate) place: Place,
+}
+
+/// Where in a code object: what a node is found by when its code object was made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) instruction: u32,
+    pub(crate) line: u32,
+}
+
+/// A code object that is alive.
+#[derive(Debug)]
+struct Watched {
+    address: usize,
+    code: u32,
+    /// What the block table knew of the object before it was marked.
+    block: Option<Block>,
+    edges: Vec<KeyedEdge>,
+}
+
+/// Code objects and their metadata.
+#[derive(Debug)]
+pub(crate) struct CodeTable {
+    space: TableSpace,
+    records: usize,
+    ids: FxHashMap<Code, u32>,
+    watched: Vec<Option<Watched>>,
+    free_numbers: Vec<u32>,
+    by_address: FxHashMap<usize, u32>,
+    dormant: FxHashMap<(u32, u32, Place), u32>,
+    names: Names,
+}
+
+/// How metadata is read from a code object.
+#[derive(Debug)]
+enum Names {
+    Fields(&'static Layout),
+    Attributes,
+}
+
+impl CodeTable {
+    pub(crate) fn new(capture: &mut Capture, layout: Option<&'static Layout>) -> std::io::Result<Self> {
+        let space = capture.table(TableId::Codes, Code::BYTES, LIMIT * Code::BYTES)?;
+        Ok(Self {
+            space,
+            records: 0,
+            ids: FxHashMap::default(),
+            watched: Vec::new(),
+            free_numbers: Vec::new(),
+            by_address: FxHashMap::default(),
+            dormant: FxHashMap::default(),
+            names: layout.map_or(Names::Attributes, Names::Fields),
+        })
+    }
+
+    /// The number of a code object under watch; begins to watch it if need be.
+    ///
+    /// # Safety
+    /// `object` is a live code object, and the caller holds the GIL.
+    pub(crate) unsafe fn watch(
+        &mut self,
+        api: &Api,
+        capture: &mut Capture,
+        strings: &mut StringTable,
+        blocks: &BlockTable,
+        object: *mut PyObject,
+    ) -> Result<u32, Full> {
+        let address = object as usize;
+        self.reserve()?;
+        if let Some(number) = self.by_address.get(&address) {
+            return Ok(*number);
+        }
+        // SAFETY: as the caller promises.
+        let metadata = unsafe { self.metadata(api, capture, strings, object) }?;
+        let code = self.entry(capture, metadata)?;
+        let number = self.free_numbers.pop().unwrap_or(self.watched.len() as u32);
+        let Ok(block) = blocks.watch(address, number) else {
+            self.free_numbers.push(number);
+            return Err(Full);
+        };
+        let watched = Some(Watched { address, code, block, edges: Vec::new() });
+        match self.watched.get_mut(number as usize) {
+            Some(place) => *place = watched,
+            None => self.watched.push(watched),
+        }
+        self.by_address.insert(address, number);
+        Ok(number)
+    }
+
+    /// Makes room for one more entry in each collection: running out of memory must not end the program.
+    fn reserve(&mut self) -> Result<(), Full> {
+        self.by_address.try_reserve(1).map_err(|_| Full)?;
+        self.ids.try_reserve(1).map_err(|_| Full)?;
+        self.watched.try_reserve(1).map_err(|_| Full)?;
+        self.free_numbers.try_reserve(1).map_err(|_| Full)
+    }
+
+    /// Index of the metadata entry of a watched code object.
+    pub(crate) fn code(&self, number: u32) -> u32 {
+        self.watched[number as usize].as_ref().map_or(0, |watched| watched.code)
+    }
+
+    /// The block that a watched code object is, if the block table knew it.
+    pub(crate) fn block(&self, number: u32) -> Option<Block> {
+        self.watched.get(number as usize)?.as_ref()?.block
+    }
+
+    /// Remembers an edge whose key lies in a watched code object; false when there is no memory for it.
+    pub(crate) fn add_edge(&mut self, number: u32, edge: KeyedEdge) -> bool {
+        if let Some(Some(watched)) = self.watched.get_mut(number as usize)
+            && watched.edges.try_reserve(1).is_ok()
+        {
+            watched.edges.push(edge);
+            return true;
+        }
+        false
+    }
+
+    /// The node that a code object with the same metadata, now dead, had here.
+    pub(crate) fn dormant(&self, code: u32, parent: u32, place: Place) -> Option<u32> {
+        self.dormant.get(&(code, parent, place)).copied()
+    }
+
+    /// A watched code object was freed: returns the block that it was, and its edges.
+    pub(crate) fn died(&mut self, number: u32) -> (Option<Block>, Vec<KeyedEdge>) {
+        let Some(watched) = self.watched.get_mut(number as usize).and_then(Option::take) else {
+            return (None, Vec::new());
+        };
+        self.by_address.remove(&watched.address);
+        self.free_numbers.push(number);
+        for edge in watched.edges.iter().filter(|edge| edge.child != edge.parent) {
+            if self.dormant.try_reserve(1).is_err() {
+                break;
+            }
+            self.dormant.insert((watched.code, edge.parent, edge.place), edge.child);
+        }
+        (watched.block, watched.edges)
+    }
+
+    fn entry(&mut self, capture: &mut Capture, metadata: Code) -> Result<u32, Full> {
+        if let Some(id) = self.ids.get(&metadata) {
+            return Ok(*id);
+        }
+        if (self.records + 1) * Code::BYTES > self.space.committed() {
+            capture.grow(&mut self.space)?;
+        }
+        let id = self.records as u32;
+        // SAFETY: the record lies within what is committed and is not yet counted.
+        unsafe { self.space.base().cast::<Code>().add(self.records).write(metadata) };
+        self.records += 1;
+        capture.count(&self.space, self.records as u64);
+        self.ids.insert(metadata, id);
+        Ok(id)
+    }
+
+    /// # Safety
+    /// As for [`Self::watch`].
+    unsafe fn metadata(
+        &self,
+        api: &Api,
+        capture: &mut Capture,
+        strings: &mut StringTable,
+        object: *mut PyObject,
+    ) -> Result<Code, Full> {
+        // SAFETY: the object is alive; its name and file are `str` objects that it owns.
+        let (filename, name, first_line, flags) = unsafe {
+            match self.names {
+                Names::Fields(layout) => {
+                    let object = object.cast_const().cast::<u8>();
+                    (
+                        copy_string(api, read(object, layout.code_filename), NAME_CHARACTERS),
+                        copy_string(api, read(object, layout.code_name), NAME_CHARACTERS),
+                        read::<i32>(object, layout.code_first_line),
+                        read::<i32>(object, layout.code_flags),
+                    )
+                }
+                Names::Attributes => with_errors_aside(api, || attributes(api, object)),
+            }
+        };
+        if filename.is_none() || name.is_none() {
+            capture.lost(LossKind::Names).fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Code {
+            filename: strings.intern(capture, filename.as_deref().unwrap_or(""))?,
+            name: strings.intern(capture, name.as_deref().unwrap_or(""))?,
+            first_line: u32::try_from(first_line).unwrap_or(0),
+            flags: flags as u32,
+        })
+    }
+}
+
+/// Metadata by attributes. A code object's attributes are plain members: reading them runs no Python code.
+unsafe fn attributes(api: &Api, object: *mut PyObject) -> (Option<String>, Option<String>, i32, i32) {
+    // SAFETY: the object is a live code object; every attribute read is a new reference that is released.
+    unsafe {
+        let text = |attribute: &std::ffi::CStr| {
+            let value = (api.getattr)(object, attribute.as_ptr());
+            if value.is_null() {
+                (api.error_clear)();
+                return None;
+            }
+            let text = copy_string(api, value, NAME_CHARACTERS);
+            (api.decref)(value);
+            text
+        };
+        let number = |attribute: &std::ffi::CStr| {
+            let value = (api.getattr)(object, attribute.as_ptr());
+            if value.is_null() {
+                (api.error_clear)();
+                return 0;
+            }
+            let number = (api.as_long)(value) as i32;
+            (api.decref)(value);
+            number
+        };
+        (
+            text(c"co_filename"),
+            text(c"co_qualname").or_else(|| text(c"co_name")),
+            number(c"co_firstlineno"),
+            number(c"co_flags"),
+        )
+    }
+}

@@ -1,0 +1,45 @@
+//! The recorder: sees every allocation and free that CPython makes, and keeps a capture of where memory is.
+//!
+//! This is the only crate of the workspace where unsafe code is normal. `SAFETY.md` beside this crate's manifest
+//! lists, theme by theme, what makes it sound and which test exercises it.
+//!
+//! It does not explain anything: it writes captures (`heapline-format`), and `heapline-analyze` reads them.
+//!
+//! What callers owe: the functions that touch a recording are unsafe, because only the caller can know that it holds
+//! the GIL of the main interpreter.
+#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+
+mod block_table;
+mod capture;
+mod capture_file;
+mod clock;
+mod code;
+mod counters;
+mod edge_table;
+mod environment;
+mod errno;
+mod error;
+pub mod ffi;
+mod fork;
+mod frame;
+mod hidden;
+mod hooks;
+mod layout;
+mod layout_check;
+mod options;
+mod public_frame;
+mod recorder;
+mod region;
+mod remote;
+mod rss;
+mod session;
+mod string_table;
+mod thread_local;
+mod thread_name;
+mod tree;
+
+pub use error::Error;
+pub use hidden::call_without_callers;
+pub use layout_check::{FrameAccess, frame_access};
+pub use options::Options;
+pub use session::{Recording, freeze, is_tracing, start, stop, verify};

@@ -1,0 +1,117 @@
+//! Allocations and frees of threads that do not hold the GIL of the main interpreter.
+//!
+//! The recorder's books are kept by whoever holds that GIL, without locks. Everybody else (threads that called
+//! `PyMem_RawMalloc` after releasing it, threads of interpreters with a GIL of their own) leaves a note here, under a
+//! mutex, and the next thread to allocate with the GIL carries the notes over. A note is left before the pointer is
+//! handed out, so nobody can free a block whose note they do not see.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use rustc_hash::FxHashMap;
+
+use crate::counters::Batch;
+
+/// Notes beyond this many are summed per node: totals stay exact, the order is lost.
+const NOTES: usize = 1 << 16;
+
+/// Something that a thread without the GIL did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Note {
+    Allocated { node: u32, size: usize },
+    Freed { node: u32, size: usize },
+    CodeDied(u32),
+}
+
+/// Notes in order, and sums of those for which there was no room.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) ordered: Vec<Note>,
+    pub(crate) summed: FxHashMap<u32, Batch>,
+    pub(crate) dead_code: Vec<u32>,
+}
+
+static NOTES_LEFT: Mutex<Option<Notes>> = Mutex::new(None);
+static PENDING: AtomicBool = AtomicBool::new(false);
+
+/// Whether there is something to carry over.
+#[inline(always)]
+pub(crate) fn pending() -> bool {
+    PENDING.load(Ordering::Relaxed)
+}
+
+/// The right to work without the GIL: while it is held the session cannot end.
+#[derive(Debug)]
+pub(crate) struct Desk(MutexGuard<'static, Option<Notes>>);
+
+/// Waits for the desk; other threads hold it for the length of a note.
+pub(crate) fn desk() -> Desk {
+    // A panic while the mutex is held cannot leave notes half written: each is one push.
+    Desk(NOTES_LEFT.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+impl Desk {
+    /// Leaves a note; false when there is no memory for it.
+    pub(crate) fn leave(&mut self, note: Note) -> bool {
+        let notes = self.0.get_or_insert_default();
+        if notes.ordered.len() < NOTES && notes.ordered.try_reserve(1).is_ok() {
+            notes.ordered.push(note);
+        } else {
+            if notes.summed.try_reserve(1).is_err() || notes.dead_code.try_reserve(1).is_err() {
+                return false;
+            }
+            match note {
+                Note::Allocated { node, size } => {
+                    let batch = notes.summed.entry(node).or_default();
+                    batch.allocated_bytes += size as u64;
+                    batch.allocated_count += 1;
+                }
+                Note::Freed { node, size } => {
+                    let batch = notes.summed.entry(node).or_default();
+                    batch.freed_bytes += size as u64;
+                    batch.freed_count += 1;
+                }
+                Note::CodeDied(number) => notes.dead_code.push(number),
+            }
+        }
+        PENDING.store(true, Ordering::Release);
+        true
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Notes> {
+        PENDING.store(false, Ordering::Release);
+        self.0.take()
+    }
+}
+
+/// Makes the desk usable in a forked child, where its holder may not exist any more.
+///
+/// # Safety
+/// The caller is the only thread of the process.
+pub(crate) unsafe fn reset_after_fork() {
+    let place = (&raw const NOTES_LEFT).cast_mut();
+    // SAFETY: no other thread exists, so nobody holds or waits for the mutex. The old value is leaked, not dropped:
+    // it may be half written. A std mutex has no state outside itself.
+    unsafe { place.write(Mutex::new(None)) };
+    PENDING.store(false, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_beyond_the_limit_are_summed() {
+        let mut desk = desk();
+        for _ in 0..NOTES + 10 {
+            assert!(desk.leave(Note::Allocated { node: 5, size: 3 }));
+        }
+        assert!(desk.leave(Note::Freed { node: 5, size: 3 }));
+        assert!(pending());
+        let notes = desk.take().expect("notes");
+        assert_eq!(notes.ordered.len(), NOTES);
+        let batch = notes.summed[&5];
+        assert_eq!((batch.allocated_bytes, batch.allocated_count, batch.freed_count), (30, 10, 1));
+        assert!(!pending() && desk.take().is_none());
+    }
+}

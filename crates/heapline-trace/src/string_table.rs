@@ -1,0 +1,73 @@
+//! Strings of the capture, each stored once.
+
+use heapline_format::{STRING_ALIGN, TableId};
+use rustc_hash::FxHashMap;
+
+use crate::capture::{Capture, Full, TableSpace};
+
+/// Most bytes of strings that a capture holds.
+const LIMIT_BYTES: usize = 64 << 20;
+
+/// The strings table and an index by content. Id 0 is the empty string.
+#[derive(Debug)]
+pub(crate) struct StringTable {
+    space: TableSpace,
+    used: usize,
+    ids: FxHashMap<Box<str>, u32>,
+}
+
+impl StringTable {
+    pub(crate) fn new(capture: &mut Capture) -> std::io::Result<Self> {
+        let space = capture.table(TableId::Strings, 1, LIMIT_BYTES)?;
+        Ok(Self { space, used: 0, ids: FxHashMap::default() })
+    }
+
+    /// Id of this string, stored now if it was not yet.
+    pub(crate) fn intern(&mut self, capture: &mut Capture, text: &str) -> Result<u32, Full> {
+        if let Some(id) = self.ids.get(text) {
+            return Ok(*id);
+        }
+        self.ids.try_reserve(1).map_err(|_| Full)?;
+        let bytes = (4 + text.len()).next_multiple_of(STRING_ALIGN);
+        while self.used + bytes > self.space.committed() {
+            capture.grow(&mut self.space)?;
+        }
+        // SAFETY: `used + bytes` is within what is committed, and nobody reads it before it is counted below.
+        unsafe {
+            let at = self.space.base().add(self.used);
+            at.cast::<u32>().write(text.len() as u32);
+            std::ptr::copy_nonoverlapping(text.as_ptr(), at.add(4), text.len());
+        }
+        let id = (self.used / STRING_ALIGN) as u32;
+        self.used += bytes;
+        capture.count(&self.space, self.used as u64);
+        self.ids.insert(text.into(), id);
+        Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_strings_share_an_id_and_growth_keeps_them() {
+        let mut capture = Capture::create(None).expect("memory");
+        let mut strings = StringTable::new(&mut capture).expect("address space");
+        let first = strings.intern(&mut capture, "").expect("room");
+        assert_eq!(first, 0);
+        let long = "x".repeat(100_000);
+        let ids: Vec<u32> = ["a", "bcdef", &long, "a"]
+            .iter()
+            .map(|text| strings.intern(&mut capture, text).expect("room"))
+            .collect();
+        assert_eq!(ids[0], ids[3]);
+        assert_eq!(ids[1], 3, "the empty string takes 4 bytes, 'a' 8");
+        // SAFETY: `intern` wrote a length and as many bytes at this offset.
+        let read = unsafe {
+            let at = strings.space.base().add(ids[2] as usize * STRING_ALIGN);
+            std::slice::from_raw_parts(at.add(4), at.cast::<u32>().read() as usize)
+        };
+        assert_eq!(read, long.as_bytes());
+    }
+}

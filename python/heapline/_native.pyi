@@ -1,0 +1,393 @@
+import os
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, final
+
+__all__ = [
+    "CallTree",
+    "CaptureError",
+    "Frame",
+    "HeaplineError",
+    "Loss",
+    "Process",
+    "Snapshot",
+    "Statistic",
+    "Totals",
+    "TracingError",
+    "UnsupportedError",
+    "__version__",
+    "_verify",
+    "is_tracing",
+    "load",
+    "main",
+    "snapshot",
+    "start",
+    "stop",
+]
+
+_By: TypeAlias = Literal["line", "function", "file", "module", "stack", "thread"]
+_Order: TypeAlias = Literal["live", "high-water-mark", "peak", "allocated", "count"]
+
+__version__: str
+
+class HeaplineError(RuntimeError):
+    """Base of the exceptions that only heapline raises."""
+
+class TracingError(HeaplineError):
+    """A recording is already going on where there must be none, or there is none where there must be one."""
+
+class UnsupportedError(HeaplineError):
+    """This interpreter or operating system cannot be recorded. Captures can be read all the same."""
+
+class CaptureError(HeaplineError):
+    """The file is not a heapline capture, or not one that this version can read."""
+
+def start(output: str | os.PathLike[str] | None = None) -> None:
+    """Start to record every allocation of this process.
+
+    ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture, and left alone if it is
+    anything else. ``None`` keeps the recording in memory.
+    A recording that still goes on when the interpreter ends is stopped then, in order.
+    Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
+
+    Raises ``TracingError`` if a recording is already going on, ``UnsupportedError`` where nothing can be recorded,
+    ``OSError`` if the capture cannot be written, ``MemoryError`` if the recorder's own memory cannot be had. Then
+    nothing is recorded.
+    """
+
+def stop() -> Snapshot:
+    """End the recording and return its last instant; the capture, if there is one, is complete.
+
+    Raises ``TracingError`` if no recording is going on, or if it belongs to ``heapline run``.
+    """
+
+def is_tracing() -> bool:
+    """Whether a recording is going on in this process, whoever started it."""
+
+def snapshot() -> Snapshot:
+    """Return the recording as it stands now; it goes on.
+
+    Raises ``TracingError`` if no recording is going on.
+    """
+
+def load(path: str | os.PathLike[str]) -> Snapshot:
+    """Read a capture. Of a program that still runs this is its state now; loading again shows a later one.
+
+    Raises ``OSError`` (``FileNotFoundError``...) if the file cannot be read, ``CaptureError`` if it is no capture, is
+    truncated or damaged, or was made by a newer heapline.
+    """
+
+def _verify() -> None:
+    """Compare the recorder's counters with its block table, for tests. Raises ``TracingError`` if they differ."""
+
+def main() -> int:
+    """Run the command line in ``sys.argv`` and return the exit status; ``heapline run`` may end the process itself."""
+
+@final
+class Frame:
+    """A Python frame: a function at a line. Immutable; equal frames hash alike."""
+
+    @property
+    def path(self) -> str:
+        """Path to show, relative to the directory that the file is imported from: ``docutils/nodes.py``."""
+
+    @property
+    def file(self) -> str:
+        """Full file name as the interpreter knew it (``co_filename``)."""
+
+    @property
+    def module(self) -> str:
+        """Dotted module name derived from the path: ``docutils.nodes``."""
+
+    @property
+    def function(self) -> str:
+        """Qualified name of the function (its bare name before Python 3.11)."""
+
+    @property
+    def line(self) -> int:
+        """Line number from 1; 0 when it is not known."""
+
+    @property
+    def origin(self) -> Literal["program", "site", "stdlib", "unknown"]:
+        """Whose code it is."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+class _Measures:
+    @property
+    def live_bytes(self) -> int:
+        """Bytes allocated and not yet freed."""
+
+    @property
+    def live_count(self) -> int:
+        """Blocks allocated and not yet freed."""
+
+    @property
+    def high_water_mark_bytes(self) -> int:
+        """Bytes live when the process as a whole was at its high-water mark."""
+
+    @property
+    def high_water_mark_count(self) -> int:
+        """Blocks live when the process as a whole was at its high-water mark."""
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes ever allocated."""
+
+    @property
+    def allocated_count(self) -> int:
+        """Allocations ever made; a reallocation counts as one."""
+
+@final
+class Statistic(_Measures):
+    """One row of ``Snapshot.statistics``: a group of allocations and what they sum up to. Immutable."""
+
+    @property
+    def name(self) -> str:
+        """What the allocations have in common, in one line: ``docutils/nodes.py:1402  Node.deepcopy``."""
+
+    @property
+    def origin(self) -> Literal["program", "site", "stdlib", "unknown"]:
+        """Whose code allocated; ``"unknown"`` for stacks and threads."""
+
+    @property
+    def file(self) -> str | None:
+        """Full name of the file, ``None`` unless grouped by line, function or file."""
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame that allocated, ``None`` unless grouped by line or function (whose line is its first)."""
+
+    @property
+    def stack(self) -> tuple[Frame, ...]:
+        """The frames of the stack, most recent first; empty unless grouped by stack."""
+
+    @property
+    def thread(self) -> str | None:
+        """Name of the thread that allocated, ``None`` unless grouped by thread or stack, or when it is not known."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class CallTree(_Measures):
+    """An entry of a tree of callers or callees, with its children. Immutable.
+
+    What neither the children nor ``folded`` account for is the entry's own: stacks that begin here in a tree of
+    callers, allocations made here in a tree of callees.
+    """
+
+    @property
+    def name(self) -> str:
+        """The group that was asked for (root), or the frame, in one line."""
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame, ``None`` where none can be named."""
+
+    @property
+    def children(self) -> tuple[CallTree, ...]:
+        """The entries below this one, largest first in the order that was asked for."""
+
+    @property
+    def folded(self) -> int:
+        """The value, in the tree's order, of children that were left out because they are too small or too deep."""
+
+@final
+class Process:
+    """The process that was recorded. An empty string means that the capture does not say. Immutable."""
+
+    @property
+    def program(self) -> str:
+        """What was run: a script's file name, ``-m module`` or ``-c``."""
+
+    @property
+    def arguments(self) -> list[str]:
+        """``sys.argv`` as the program saw it."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+
+    @property
+    def python_version(self) -> str:
+        """Version of Python: ``"3.12.1"``."""
+
+    @property
+    def implementation(self) -> str:
+        """``sys.implementation.name``."""
+
+    @property
+    def executable(self) -> str:
+        """``sys.executable``."""
+
+    @property
+    def working_directory(self) -> str:
+        """Working directory when the recording started."""
+
+    @property
+    def heapline_version(self) -> str:
+        """Version of heapline that recorded."""
+
+    @property
+    def allocator(self) -> str:
+        """The allocator under the hooks: ``"pymalloc"``, ``"malloc"``, ``"debug"`` or ``"unknown"``."""
+
+    @property
+    def frame_access(self) -> str:
+        """How frames were read: ``"interpreter"`` or ``"public"``."""
+
+    @property
+    def started_unix_ns(self) -> int:
+        """Wall-clock start of the recording, nanoseconds since 1970 UTC."""
+
+    @property
+    def duration_ns(self) -> int:
+        """Length of the recording until the recorder last looked at its clock, nanoseconds."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the recording was stopped in order; if not, the program still runs or died."""
+
+    @property
+    def sampling_interval_bytes(self) -> int | None:
+        """Mean bytes between samples; ``None`` when every allocation was recorded."""
+
+    @property
+    def format_version(self) -> int:
+        """Format version of the capture."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Totals(_Measures):
+    """Numbers of the process as a whole. Immutable.
+
+    Live and allocated numbers are sums over all stacks, so that the rows of an unfiltered statistic add up to them.
+    """
+
+    @property
+    def high_water_mark_ns(self) -> int:
+        """The moment of the maximum, nanoseconds since the start of the recording."""
+
+    @property
+    def high_water_mark_rss_bytes(self) -> int | None:
+        """Resident set size near that moment, ``None`` when not known."""
+
+    @property
+    def rss_bytes(self) -> int | None:
+        """Resident set size when the recorder last looked, ``None`` when not known."""
+
+    @property
+    def max_rss_bytes(self) -> int | None:
+        """Largest resident set size, ``None`` when not known."""
+
+    @property
+    def start_rss_bytes(self) -> int | None:
+        """Resident set size when the recording started, ``None`` when not known."""
+
+    @property
+    def stacks(self) -> int:
+        """Distinct stacks that ever allocated."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Loss:
+    """Something that a recording lost. Immutable."""
+
+    @property
+    def kind(self) -> str:
+        """The kind in ``snake_case``: ``"forked_children"``."""
+
+    @property
+    def count(self) -> int:
+        """How often; never 0."""
+
+    @property
+    def description(self) -> str:
+        """What was lost, in words: ``"3 forked children were not recorded"``."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Snapshot:
+    """One instant of a recording: every stack, and what it allocated until then. Immutable.
+
+    ``by`` is what allocations are grouped by: ``"line"``, ``"function"``, ``"file"``, ``"module"`` (of the frame that
+    allocated), ``"stack"`` or ``"thread"``. ``order`` is the measure that sorts, largest first: ``"live"`` bytes, bytes
+    at the ``"high-water-mark"`` (or ``"peak"``), ``"allocated"`` bytes, or ``"count"`` of allocations.
+    ``include`` and ``exclude`` are globs over the file of the frame that allocated, as shown or in full; an allocation
+    counts if an include pattern matches (or there is none) and no exclude pattern does.
+
+    Raises ``ValueError`` for a grouping, order or glob that there is not.
+    """
+
+    @property
+    def process(self) -> Process:
+        """The process that was recorded."""
+
+    @property
+    def totals(self) -> Totals:
+        """The numbers of the process as a whole."""
+
+    @property
+    def lost(self) -> list[Loss]:
+        """What the recording lost; empty when it lost nothing."""
+
+    def statistics(
+        self,
+        by: _By = "line",
+        order: _Order = "live",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        top: int | None = None,
+    ) -> list[Statistic]:
+        """Sum allocations by group, largest first; the first ``top`` groups, or all of them."""
+
+    def callers(
+        self,
+        statistic: Statistic,
+        order: _Order = "live",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        max_depth: int = 64,
+        min_share: float = 0.001,
+    ) -> CallTree:
+        """Who called the code that ``statistic`` stands for when it allocated, as a tree.
+
+        Callers deeper than ``max_depth`` or with less than ``min_share`` (0 to 1) of the whole are folded.
+        """
+
+    def callees(
+        self,
+        statistic: Statistic,
+        order: _Order = "live",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        max_depth: int = 64,
+        min_share: float = 0.001,
+    ) -> CallTree:
+        """What the code that ``statistic`` stands for, and all that it called, allocated, as a tree.
+
+        Callees deeper than ``max_depth`` or with less than ``min_share`` (0 to 1) of the whole are folded.
+        """
+
+    def report(
+        self,
+        by: _By = "line",
+        order: _Order = "high-water-mark",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        top: int | None = None,
+        width: int = 80,
+    ) -> str:
+        """The report that ``heapline report`` prints, as text without colour, in lines of up to ``width`` columns."""

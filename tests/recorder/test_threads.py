@@ -1,0 +1,64 @@
+"""Threads: with the GIL and without it, of other interpreters, named and nameless, left running at the end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Execute = Callable[..., Any]
+
+
+def test_other_interpreters(run_plainly: Execute, targets: Path) -> None:
+    finished = run_plainly([targets / "recorder" / "interpreters.py"], interpreter=["-W", "ignore"])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.out.decode().split() == ["True", "True"]
+
+
+def test_threads_are_named(run_plainly: Execute, targets: Path) -> None:
+    finished = run_plainly([targets / "recorder" / "names.py"])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.err == b""
+    assert finished.out.decode().splitlines() == ["<native thread>", "MainThread", "réseau", "subclass", "True"]
+
+
+def test_memory_taken_without_the_gil_is_counted(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+    # zlib's compressor takes its state, some 260 kB, from the RAW domain after it has released the GIL.
+    program = script(
+        "import heapline, zlib\n"
+        "from heapline import _native\n"
+        "heapline.start()\n"
+        "kept = [zlib.compressobj() for _ in range(10)]\n"
+        "for compressor in kept: compressor.compress(bytes(100_000))\n"
+        "_native._verify()\n"
+        "print(heapline.stop().totals.live_bytes > 2_000_000)\n"
+    )
+    finished = run_plainly([program])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.out == b"True\n"
+
+
+def test_threads_may_be_left_running(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+    program = script(
+        "import heapline, threading, zlib\n"
+        "def work():\n"
+        "    while True:\n"
+        "        zlib.compress(bytes(100_000)); [bytearray(100) for _ in range(100)]\n"
+        "threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]\n"
+        "for thread in threads: thread.start()\n"
+        "for _ in range(50):\n"
+        "    heapline.start(); zlib.compress(bytes(100_000)); heapline.snapshot(); heapline.stop()\n"
+        "heapline.start()\n"
+        "print('end')\n"
+    )
+    finished = run_plainly([program])
+    assert (finished.status, finished.out, finished.err) == (0, b"end\n", b"")
+
+
+@pytest.mark.parametrize("captures", [[], ["first.heapline", "second.heapline"]], ids=["memory", "file"])
+def test_a_block_belongs_to_the_recording_that_it_was_taken_in(
+    run_plainly: Execute, targets: Path, captures: list[str]
+) -> None:
+    finished = run_plainly([targets / "recorder" / "realloc_across_recordings.py", *captures])
+    assert (finished.status, finished.err) == (0, b"")
+    assert finished.out.decode().splitlines() == ["True [(1, 1)]", "True True []"]

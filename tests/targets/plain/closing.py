@@ -1,0 +1,6 @@
+import os
+import sys
+
+print("before")
+sys.stdout.flush()
+exec(sys.argv[1])

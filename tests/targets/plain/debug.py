@@ -1,0 +1,4 @@
+import sys
+
+print(__debug__, sys.flags.optimize, sys.flags.dev_mode)
+assert not __debug__, "assertions are on"
