@@ -1,9 +1,10 @@
 # Everything a person or CI does with this repository. The steps themselves are in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint fmt wheel bench picture clean ci
+.PHONY: help demo test test-rust test-python lint fmt wheel bench picture torture soak clean ci
 
 ROUNDS ?= 5
+SECONDS ?= 120
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +34,12 @@ bench: wheel ## measure beside other profilers, ROUNDS=5; writes benches/results
 
 picture: wheel ## draw docs/report.svg, the README's picture, from a report of the demo's capture
 	@scripts/picture.sh
+
+torture: wheel ## storms of threads, forks and exceptions on every Python, SECONDS=120 for all; SEED=N repeats one
+	@scripts/torture.sh $(SECONDS)
+
+soak: wheel ## the same for an hour, then CPython's own tests while heapline records
+	@scripts/torture.sh 3600 --cpython-tests
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target dist .venvs .demo .mypy_cache .ruff_cache .pytest_cache

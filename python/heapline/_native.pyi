@@ -16,6 +16,7 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "_verify",
+    "_walks",
     "is_tracing",
     "load",
     "main",
@@ -41,17 +42,34 @@ class UnsupportedError(HeaplineError):
 class CaptureError(HeaplineError):
     """The file is not a heapline capture, or not one that this version can read."""
 
-def start(output: str | os.PathLike[str] | None = None) -> None:
+def start(
+    output: str | os.PathLike[str] | None = None,
+    *,
+    max_nodes: int = 2_097_152,
+    fold_after_nodes: int = 393_216,
+    max_codes: int = 262_144,
+    max_string_bytes: int = 33_554_432,
+) -> None:
     """Start to record every allocation of this process.
 
     ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture, and left alone if it is
     anything else. ``None`` keeps the recording in memory.
+
+    The other arguments bound what the recorder itself may take, in the capture and in memory:
+
+    - ``max_nodes``, distinct calls in the context of their callers: 8 bytes each in the capture, 48 more if they
+      allocate. Allocations of stacks beyond it count under ``<stacks beyond the limit>``.
+    - ``fold_after_nodes``: from then on a stack that repeats the same calls back to back is kept with one repetition.
+    - ``max_codes``, functions told apart by name, file and first line; ``max_string_bytes``, their names. Functions
+      beyond count under ``<function beyond the limit>``.
+
+    In a forked child the recording goes on, in memory: inherited blocks are live in it, cumulative numbers begin anew.
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``TracingError`` if a recording is already going on, ``UnsupportedError`` where nothing can be recorded,
-    ``OSError`` if the capture cannot be written, ``MemoryError`` if the recorder's own memory cannot be had. Then
-    nothing is recorded.
+    Raises ``ValueError`` if a bound is out of range, ``TracingError`` if a recording is already going on,
+    ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written, ``MemoryError`` if
+    the recorder's own memory cannot be had. Then nothing is recorded.
     """
 
 def stop() -> Snapshot:
@@ -74,6 +92,14 @@ def load(path: str | os.PathLike[str]) -> Snapshot:
 
     Raises ``OSError`` (``FileNotFoundError``...) if the file cannot be read, ``CaptureError`` if it is no capture, is
     truncated or damaged, or was made by a newer heapline.
+    """
+
+def _walks() -> tuple[int, int, int]:
+    """What ``HEAPLINE_WALK=verify`` has counted in this recording. For tests.
+
+    Walks that were made both ways, those that ended early at a token, and those whose two stacks differ.
+
+    Raises :class:`TracingError` if nothing is recorded.
     """
 
 def _verify() -> None:
@@ -211,6 +237,12 @@ class Process:
         """Process id."""
 
     @property
+    def parent_pid(self) -> int | None:
+        """The recorded process that this one was forked from, whose blocks it inherited; ``None`` if the recording
+        began in this one.
+        """
+
+    @property
     def python_version(self) -> str:
         """Version of Python: ``"3.12.1"``."""
 
@@ -237,6 +269,12 @@ class Process:
     @property
     def frame_access(self) -> str:
         """How frames were read: ``"interpreter"`` or ``"public"``."""
+
+    @property
+    def free_lists(self) -> str:
+        """Where objects stand that Python reuses without an allocation: ``"seen"``, at the line that uses them now, or
+        ``"first_site"``, at the line that first used their memory.
+        """
 
     @property
     def started_unix_ns(self) -> int:
@@ -292,6 +330,22 @@ class Totals(_Measures):
     def stacks(self) -> int:
         """Distinct stacks that ever allocated."""
 
+    @property
+    def folded_edges(self) -> int:
+        """How often deep recursion was folded: stacks that go through such a place leave out frames."""
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Bytes of allocations that the recording's filters left out; in no other number."""
+
+    @property
+    def dropped_count(self) -> int:
+        """Allocations that the recording's filters left out; in no other number."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """What threads without the GIL allocated less what they freed and is not yet in the other numbers."""
+
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
@@ -309,7 +363,7 @@ class Loss:
 
     @property
     def description(self) -> str:
-        """What was lost, in words: ``"3 forked children were not recorded"``."""
+        """What was lost, in words: ``"3 forked children, whose allocations are not in this capture"``."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...

@@ -130,16 +130,18 @@ def test_name_of_the_program(program: list[str], name: str, run_plainly: Any, sc
     assert run_plainly(program).out.decode().strip() == name
 
 
-def test_children_are_not_recorded(run_plainly: Any, script: Callable[..., Path]) -> None:
+def test_children_go_on_recording(run_plainly: Any, script: Callable[..., Path]) -> None:
     source = """
 import heapline, os, sys
 heapline.start()
 if os.fork() == 0:
     try:
         print(heapline.is_tracing(), flush=True)
-        heapline.start()
         data = bytearray(1_000_000)
         print(heapline.stop().totals.live_bytes > 1_000_000, flush=True)
+        heapline.start()
+        data = bytearray(2_000_000)
+        print(heapline.stop().totals.live_bytes > 2_000_000, flush=True)
     finally:
         os._exit(0)
 os.wait()
@@ -147,7 +149,7 @@ print([(loss.kind, loss.count) for loss in heapline.stop().lost])
 """
     finished = run_plainly([script(source)])
     assert finished.err == b""
-    assert finished.out.decode().splitlines() == ["False", "True", "[('forked_children', 1)]"]
+    assert finished.out.decode().splitlines() == ["True", "True", "True", "[('forked_children', 1)]"]
 
 
 def test_import_is_cheap(run_plainly: Any) -> None:

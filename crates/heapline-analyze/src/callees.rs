@@ -1,6 +1,6 @@
 //! The forward tree: what a frame and all that it called allocated.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::call_tree::{CallTree, Candidate, Step, TreeLimits, grow};
 use crate::filter::Filter;
@@ -21,12 +21,12 @@ impl Snapshot {
         let mut merged = Merged::new(&self.tree, site, &select(&self.tree, site));
         merged.measure(&self.tree, &filter.allowed_places(&self.tree));
         let (starts, children) = merged.by_parent();
-        let root = (site.clone(), merged.measures[0], 0);
+        let root = (site.clone(), merged.measures_of(0), 0);
         let children_of = |entry: u32| {
             let own = starts[entry as usize] as usize..starts[entry as usize + 1] as usize;
             let candidate = |&child: &u32| Candidate {
                 step: Step::Place(merged.places[child as usize]),
-                measures: merged.measures[child as usize],
+                measures: merged.measures_of(child),
                 frames: (1, 1),
                 seed: child,
             };
@@ -46,8 +46,11 @@ struct Merged {
     parents: Vec<u32>,
     /// Place of each entry; of no meaning for entry 0.
     places: Vec<u32>,
-    /// With all below, once [`Merged::measure`] is done.
-    measures: Vec<Measures>,
+    /// For each entry the index of its sum, or [`NONE`]; entries of one sum share it, as those of a chain do in
+    /// which only the innermost allocated.
+    sum_of: Vec<u32>,
+    /// Sums with all below, once [`Merged::measure`] is done.
+    sums: Vec<Measures>,
     /// For each node the entry that it was laid on, or [`NONE`].
     entry_of: Vec<u32>,
 }
@@ -57,7 +60,8 @@ impl Merged {
         let mut merged = Self {
             parents: vec![0],
             places: vec![0],
-            measures: Vec::new(),
+            sum_of: Vec::new(),
+            sums: Vec::new(),
             entry_of: Vec::with_capacity(tree.parents.len()),
         };
         let has_frames_on_top = matches!(site, Group::File(_) | Group::Module { .. });
@@ -66,7 +70,8 @@ impl Merged {
         // above it.
         let inherits = !matches!(site, Group::Thread(_) | Group::Unattributed(_));
         let is_flat = matches!(site, Group::Unattributed(_));
-        let mut child_of: FxHashMap<u64, u32> = FxHashMap::default();
+        let mut child_of: FxHashMap<u64, u32> =
+            FxHashMap::with_capacity_and_hasher(tree.parents.len(), FxBuildHasher);
         for node in tree.nodes() {
             let above = match merged.entry_of.get(tree.parents[node] as usize) {
                 Some(&entry) if !is_flat => entry,
@@ -99,17 +104,48 @@ impl Merged {
 
     /// Sums what nodes of allowed places allocated, first by entry, then from the leaves upwards.
     fn measure(&mut self, tree: &Tree, allowed: &[bool]) {
-        self.measures = vec![Measures::default(); self.parents.len()];
-        for node in tree.nodes() {
-            let entry = self.entry_of[node];
-            if entry != NONE && allowed[tree.place_of[node] as usize] {
-                self.measures[entry as usize] += tree.measures[node];
+        self.sum_of = vec![NONE; self.parents.len()];
+        for (node, measures) in tree.accounts.iter() {
+            let entry = self.entry_of[node as usize];
+            if entry != NONE && allowed[tree.place_of[node as usize] as usize] && !measures.is_zero() {
+                self.add_to(entry, measures);
             }
         }
+        // Whether an entry's sum is that of its only child so far.
+        let mut is_shared = vec![false; self.parents.len()];
         for entry in (1..self.parents.len()).rev() {
-            let below = self.measures[entry];
-            self.measures[self.parents[entry] as usize] += below;
+            let below = self.sum_of[entry];
+            let parent = self.parents[entry];
+            if below == NONE {
+                continue;
+            }
+            let above = self.sum_of[parent as usize];
+            if above == NONE {
+                self.sum_of[parent as usize] = below;
+                is_shared[parent as usize] = true;
+                continue;
+            }
+            if std::mem::take(&mut is_shared[parent as usize]) {
+                self.sum_of[parent as usize] = NONE;
+                self.add_to(parent, self.sums[above as usize]);
+            }
+            self.add_to(parent, self.sums[below as usize]);
         }
+    }
+
+    /// Adds to an entry's own sum.
+    fn add_to(&mut self, entry: u32, measures: Measures) {
+        match self.sum_of[entry as usize] {
+            NONE => {
+                self.sum_of[entry as usize] = self.sums.len() as u32;
+                self.sums.push(measures);
+            }
+            sum => self.sums[sum as usize] += measures,
+        }
+    }
+
+    fn measures_of(&self, entry: u32) -> Measures {
+        self.sums.get(self.sum_of[entry as usize] as usize).copied().unwrap_or_default()
     }
 
     /// All children sorted by parent, and where those of each entry start.

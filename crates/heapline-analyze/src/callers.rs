@@ -14,8 +14,8 @@ use crate::tree::{Run, Tree};
 /// A stack on the way outwards.
 #[derive(Clone, Copy, Debug)]
 struct Climb {
-    /// The node that allocated.
-    from: u32,
+    /// Index of the account of the node that allocated.
+    account: u32,
     /// The node that the climb has come to.
     at: u32,
 }
@@ -36,13 +36,12 @@ impl Snapshot {
         let root_is_frame = !matches!(site, Group::File(_) | Group::Module { .. } | Group::Thread(_));
         let mut total = Measures::default();
         let mut climbs = Vec::new();
-        for node in tree.nodes() {
-            let measures = tree.measures[node];
-            if selected[node] && allowed[tree.place_of[node] as usize] && !measures.is_zero() {
+        for (account, (node, measures)) in (0..).zip(tree.accounts.iter()) {
+            let place = tree.place_of[node as usize];
+            if selected[node as usize] && allowed[place as usize] && !measures.is_zero() {
                 total += measures;
-                let from = node as u32;
-                let at = if root_is_frame { tree.parents[node] } else { from };
-                climbs.push(Climb { from, at });
+                let at = if root_is_frame { tree.parents[node as usize] } else { node };
+                climbs.push(Climb { account, at });
             }
         }
         let machinery = limits.fold_machinery.then(|| Machinery::new(tree));
@@ -63,9 +62,9 @@ fn step_outwards(
 ) -> Vec<Candidate<Vec<Climb>>> {
     let mut candidates: Vec<Candidate<Vec<Climb>>> = Vec::new();
     let mut candidate_at: FxHashMap<Step, usize> = FxHashMap::default();
-    for &Climb { from, at } in climbs {
+    for &Climb { account, at } in climbs {
         // The frame that allocated is no caller: it is shown whatever it is.
-        let folded = machinery.filter(|_| at != from);
+        let folded = machinery.filter(|_| at != tree.accounts.nodes[account as usize]);
         if tree.is_above_frames(at) || folded.is_some_and(|machinery| machinery.is_launcher(at)) {
             continue;
         }
@@ -82,9 +81,9 @@ fn step_outwards(
             candidates.len() - 1
         });
         let candidate = &mut candidates[index];
-        candidate.measures += tree.measures[from as usize];
+        candidate.measures += tree.accounts.measures[account as usize];
         candidate.frames = (candidate.frames.0.min(run.frames), candidate.frames.1.max(run.frames));
-        candidate.seed.push(Climb { from, at: run.caller });
+        candidate.seed.push(Climb { account, at: run.caller });
     }
     candidates
 }

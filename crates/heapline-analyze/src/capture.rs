@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io;
 
 use heapline_format::{
-    Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, MAGIC,
-    MAX_EXTENTS, Meta, Node, State, TABLES_OFFSET, TableHeader, TableId, VERSION,
+    Account, Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, MAGIC,
+    MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION,
 };
 
 use crate::error::Error;
@@ -16,9 +16,10 @@ use crate::error::Error;
 #[cfg(test)]
 mod tests;
 
-/// Bytes that are read at once: about 1 MiB, a whole number of records of every table.
-const CHUNK_BYTES: usize = (1 << 20) / Counters::BYTES * Counters::BYTES;
-const _: () = assert!(CHUNK_BYTES.is_multiple_of(Node::BYTES) && CHUNK_BYTES.is_multiple_of(Code::BYTES));
+/// Bytes that are read at once: about 1 MiB, a whole number of records of every table that is read.
+const CHUNK_BYTES: usize = (1 << 20) / (Place::BYTES * Counters::BYTES) * (Place::BYTES * Counters::BYTES);
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(Node::BYTES) && CHUNK_BYTES.is_multiple_of(Account::BYTES));
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(Code::BYTES) && CHUNK_BYTES.is_multiple_of(Meta::BYTES));
 
 /// Extents begin and end at multiples of this.
 const EXTENT_ALIGN: u64 = 4096;
@@ -200,7 +201,7 @@ impl Head {
     }
 }
 
-/// Size of a record of the tables that this crate reads.
+/// Size of a record of the tables that this crate knows.
 pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
     match table {
         TableId::Meta => Some(Meta::BYTES),
@@ -208,7 +209,10 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
         TableId::Codes => Some(Code::BYTES),
         TableId::Nodes => Some(Node::BYTES),
         TableId::Counters => Some(Counters::BYTES),
-        TableId::Ticks | TableId::Births | TableId::Modules | TableId::SideFiles => None,
+        TableId::Ticks => Some(Tick::BYTES),
+        TableId::Places => Some(Place::BYTES),
+        TableId::Accounts => Some(Account::BYTES),
+        TableId::Births | TableId::Modules | TableId::SideFiles => None,
     }
 }
 

@@ -62,11 +62,19 @@ impl Error {
     }
 }
 
-/// The system's words as a fragment of a sentence, without Rust's "(os error 13)", which says the same.
+/// The system's words as they are, without Rust's "(os error 13)", which says the same.
+#[must_use]
+pub fn system_words(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.find(" (os error").unwrap_or(text.len()));
+    text
+}
+
+/// The system's words as a fragment of a sentence.
 #[must_use]
 pub fn in_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let mut characters = text.split(" (os error").next().unwrap_or(&text).chars();
+    let text = system_words(error);
+    let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
@@ -76,6 +84,7 @@ mod tests {
 
     #[test]
     fn the_systems_words_are_a_fragment_without_a_number() {
+        assert_eq!(system_words(&io::Error::from_raw_os_error(13)), "Permission denied");
         assert_eq!(in_words(&io::Error::from_raw_os_error(13)), "permission denied");
         assert_eq!(in_words(&io::Error::other("Ask NFS")), "ask NFS");
         assert_eq!(in_words(&io::Error::other("")), "");

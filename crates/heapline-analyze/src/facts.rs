@@ -41,6 +41,7 @@ impl Facts {
             program: self.first(MetaKey::Program),
             arguments: self.all(MetaKey::Argument).map(str::to_owned).collect(),
             pid: header.pid,
+            parent_pid: (header.parent_pid != 0).then_some(header.parent_pid),
             python_version: self.first(MetaKey::PythonVersion),
             implementation: self.first(MetaKey::Implementation),
             executable: self.first(MetaKey::Executable),
@@ -48,6 +49,7 @@ impl Facts {
             heapline_version: self.first(MetaKey::HeaplineVersion),
             allocator: self.first(MetaKey::Allocator),
             frame_access: self.first(MetaKey::FrameAccess),
+            free_lists: self.first(MetaKey::FreeLists),
             started_unix_ns: header.start_unix_ns,
             // The two clocks are read apart: no recording ends before its own high-water mark.
             duration_ns: header.now_ns.max(header.high_water_mark_ns),

@@ -35,7 +35,7 @@ mod tree;
 mod tree_builder;
 
 pub use call_tree::{CallEntry, CallTree, TreeLimits};
-pub use error::{Error, in_words};
+pub use error::{Error, in_words, system_words};
 pub use filter::Filter;
 pub use frame::{Frame, Origin, Source};
 pub use group::{Group, GroupBy, OrderBy, Stack, UnknownChoice};

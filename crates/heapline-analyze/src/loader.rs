@@ -2,11 +2,13 @@
 //!
 //! A capture may be written to while it is read. Records that its header counts are complete, and those that
 //! they refer to were counted before them; so the header is read again for each kind of record, those that
-//! refer first.
+//! refer first: accounts and their counters, nodes, places, codes, strings.
 
 use std::sync::Arc;
 
-use heapline_format::{Code, Counters, Header, LossKind, Meta, MetaKey, Node, State, TableId};
+use heapline_format::{
+    Account, Code, Counters, Header, LossKind, Meta, MetaKey, Node, Place, State, TableId,
+};
 
 use crate::capture::{Head, ReadAt, record_bytes};
 use crate::error::Error;
@@ -18,7 +20,7 @@ use crate::path::SearchPath;
 use crate::snapshot::Snapshot;
 use crate::strings::{Names, StringTable};
 use crate::totals::Totals;
-use crate::tree::Tree;
+use crate::tree::{Accounts, Tree};
 use crate::tree_builder::{Codes, Nodes};
 
 #[cfg(test)]
@@ -38,14 +40,18 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
         State::Recording => Head::read(source),
         State::Finished => Ok(earlier.clone()),
     };
-    let codes_head = later(&head)?;
+    let nodes_head = later(&head)?;
+    let places_head = later(&nodes_head)?;
+    let codes_head = later(&places_head)?;
     let strings_head = later(&codes_head)?;
     let mut reader = Reader::new(
         source,
         progress,
         [
-            (&head, TableId::Nodes),
+            (&head, TableId::Accounts),
             (&head, TableId::Counters),
+            (&nodes_head, TableId::Nodes),
+            (&places_head, TableId::Places),
             (&codes_head, TableId::Codes),
             (&codes_head, TableId::Meta),
             (&strings_head, TableId::Strings),
@@ -56,14 +62,14 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
     let facts = reader.facts(&codes_head, &strings)?;
     let mut names = Names::new(&strings);
     let codes = reader.codes(&codes_head, &mut names)?;
-    let nodes = reader.nodes(&head, &codes, &mut names)?;
-    let (header, measures) = reader.measures(&head, &nodes)?;
+    let mut nodes = reader.nodes(&nodes_head, &places_head, &codes, &mut names)?;
+    let (header, accounts) = reader.accounts(&head, &mut nodes)?;
     reader.finish();
 
     let search_path = facts.search_path();
     let names = names.into_texts();
     let sources = codes.files.iter().map(|&name| Arc::new(describe(&search_path, name, &names))).collect();
-    let totals = totals(&header, &measures);
+    let totals = totals(&header, &accounts.measures);
     Ok(Snapshot {
         process: facts.into_process(&header, head.state),
         totals,
@@ -75,7 +81,7 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
             places: nodes.places,
             parents: nodes.parents,
             place_of: nodes.place_of,
-            measures,
+            accounts,
         },
     })
 }
@@ -102,7 +108,7 @@ impl<'a> Reader<'a> {
     fn new(
         source: &'a dyn ReadAt,
         progress: &'a mut dyn FnMut(u64, u64),
-        tables: [(&Head, TableId); 5],
+        tables: [(&Head, TableId); 7],
     ) -> Self {
         let sizes = tables.map(|(head, table)| head.records(table) * record_bytes(table).unwrap_or(0) as u64);
         Self { source, progress, done_bytes: 0, all_bytes: sizes.into_iter().sum() }
@@ -175,9 +181,21 @@ impl<'a> Reader<'a> {
         Ok(codes)
     }
 
-    fn nodes(&mut self, head: &Head, codes: &Codes, names: &mut Names<'_>) -> Result<Nodes, Error> {
-        let count = head.records(TableId::Nodes).min(head.records(TableId::Counters));
-        let mut nodes = Nodes::with_room_for(count)?;
+    fn nodes(
+        &mut self,
+        head: &Head,
+        places_head: &Head,
+        codes: &Codes,
+        names: &mut Names<'_>,
+    ) -> Result<Nodes, Error> {
+        let count = head.records(TableId::Nodes);
+        let places = places_head.records(TableId::Places);
+        let mut nodes = Nodes::with_room_for(places, count)?;
+        self.read(places_head, TableId::Places, places, |bytes| {
+            let records = bytes.chunks_exact(Place::BYTES).filter_map(Place::decode);
+            records.for_each(|place| nodes.add_place(place, codes));
+            Ok(())
+        })?;
         self.read(head, TableId::Nodes, count, |bytes| {
             bytes
                 .chunks_exact(Node::BYTES)
@@ -188,48 +206,93 @@ impl<'a> Reader<'a> {
         Ok(nodes)
     }
 
-    /// The counters of all nodes, with the header that says how to read them.
-    fn measures(&mut self, head: &Head, nodes: &Nodes) -> Result<(Header, Vec<Measures>), Error> {
-        let count = nodes.node_of.len() as u64;
+    /// What each stack allocated, with the header that says how to read it.
+    fn accounts(&mut self, head: &Head, nodes: &mut Nodes) -> Result<(Header, Accounts), Error> {
         let mut header = head.header;
         let mut reads = 1;
         loop {
-            let mut measures = vec![Measures::default(); nodes.parents.len()];
-            let mut owners = nodes.node_of.iter();
-            self.read(head, TableId::Counters, count, |bytes| {
-                let records = bytes.chunks_exact(Counters::BYTES).filter_map(Counters::decode);
-                for (counters, &node) in records.zip(owners.by_ref()) {
-                    measures[node as usize] += measures_of(&header, &counters);
-                }
-                Ok(())
-            })?;
-            if head.state == State::Finished {
-                return Ok((header, measures));
-            }
-            let now = Head::read(self.source)?.header;
+            let (mut accounts, strays) = self.accounts_under(&header, head, nodes)?;
+            let now = match head.state {
+                State::Recording => Head::read(self.source)?.header,
+                State::Finished => header,
+            };
             let same_mark = (now.epoch, now.at_high_water_mark) == (header.epoch, header.at_high_water_mark);
             if same_mark || reads == COUNTER_READS {
-                return Ok((now, measures));
+                if !strays.is_zero() {
+                    accounts.nodes.push(nodes.add_stray());
+                    accounts.measures.push(strays);
+                }
+                return Ok((now, accounts));
             }
             header = now;
             reads += 1;
         }
     }
+
+    /// What each stack allocated if this header is of the same moment, and what no stack is known for.
+    fn accounts_under(
+        &mut self,
+        header: &Header,
+        head: &Head,
+        nodes: &Nodes,
+    ) -> Result<(Accounts, Measures), Error> {
+        let count = head.records(TableId::Accounts).min(head.records(TableId::Counters));
+        let mut measures: Vec<Measures> = Vec::with_capacity(count as usize);
+        let mut changed_since: Vec<bool> = Vec::with_capacity(count as usize);
+        // A recorder stores saved values before the epoch that makes them valid, so the epochs are read first.
+        self.read(head, TableId::Counters, count, |bytes| {
+            for counters in bytes.chunks_exact(Counters::BYTES).filter_map(Counters::decode) {
+                measures.push(measures_of(&counters));
+                changed_since.push(header.at_high_water_mark == 0 && counters.epoch == header.epoch);
+            }
+            Ok(())
+        })?;
+        let mut known = Accounts { nodes: Vec::new(), measures: Vec::new() };
+        let mut strays = Measures::default();
+        let mut slot_of = vec![NO_SLOT; nodes.parents.len()];
+        let mut index = 0;
+        self.read(head, TableId::Accounts, count, |bytes| {
+            for account in bytes.chunks_exact(Account::BYTES).filter_map(Account::decode) {
+                let mut own = measures[index];
+                if changed_since[index] {
+                    own.high_water_mark_bytes = account.saved_bytes;
+                    own.high_water_mark_count = account.saved_count.into();
+                }
+                index += 1;
+                let Some(&node) = nodes.node_of.get(account.node as usize) else {
+                    strays += own;
+                    continue;
+                };
+                // Sums take the places of accounts that were added up, so that nothing is held twice.
+                match slot_of[node as usize] {
+                    NO_SLOT => {
+                        let slot = known.nodes.len();
+                        slot_of[node as usize] = slot as u32;
+                        known.nodes.push(node);
+                        measures[slot] = own;
+                    }
+                    slot => measures[slot as usize] += own,
+                }
+            }
+            Ok(())
+        })?;
+        measures.truncate(known.nodes.len());
+        known.measures = measures;
+        Ok((known, strays))
+    }
 }
 
-/// The measures that counters stand for, as [`Counters`] explains.
-fn measures_of(header: &Header, counters: &Counters) -> Measures {
-    let changed_since = header.at_high_water_mark == 0 && counters.epoch == header.epoch;
-    let (bytes, count) = if changed_since {
-        (counters.saved_bytes, counters.saved_count)
-    } else {
-        (counters.live_bytes, counters.live_count)
-    };
+/// No slot yet.
+const NO_SLOT: u32 = u32::MAX;
+
+/// The measures that counters stand for while they have not changed since the high-water mark; if they have, an
+/// account's saved values are what it held then, as [`Counters`] explains.
+fn measures_of(counters: &Counters) -> Measures {
     Measures {
         live_bytes: counters.live_bytes,
         live_count: counters.live_count.into(),
-        high_water_mark_bytes: bytes,
-        high_water_mark_count: count.into(),
+        high_water_mark_bytes: counters.live_bytes,
+        high_water_mark_count: counters.live_count.into(),
         allocated_bytes: counters.allocated_bytes,
         allocated_count: counters.allocated_count,
     }
@@ -256,6 +319,10 @@ fn totals(header: &Header, measures: &[Measures]) -> Totals {
         rss_bytes: known(header.rss_bytes),
         max_rss_bytes: known(header.max_rss_bytes),
         start_rss_bytes: known(header.start_rss_bytes),
+        folded_edges: header.folded_edges.into(),
+        dropped_bytes: header.dropped_bytes,
+        dropped_count: header.dropped_count,
+        pending_bytes: header.pending_bytes.cast_signed(),
         stacks: measures.iter().filter(|measures| !measures.is_zero()).count() as u64,
     }
 }

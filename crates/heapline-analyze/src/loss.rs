@@ -23,11 +23,13 @@ impl Loss {
             Some(LossKind::HooksRemoved) => "hooks_removed",
             Some(LossKind::ForkedChildren) => "forked_children",
             Some(LossKind::Names) => "names",
+            Some(LossKind::TracerReplaced) => "tracer_replaced",
+            Some(LossKind::MapFailed) => "map_failed",
             None => "other",
         }
     }
 
-    /// A lower-case clause that says what was lost: `3 forked children were not recorded`.
+    /// A lower-case clause that says what was lost: `3 forked children, whose allocations are not in this capture`.
     #[must_use]
     pub fn describe(&self) -> String {
         let (one, many) = match self.kind {
@@ -51,12 +53,25 @@ impl Loss {
                 "time another tool removed heapline's hooks: what was allocated or freed after that is missing",
                 "times another tool removed heapline's hooks: what was allocated or freed after that is missing",
             ),
-            Some(LossKind::ForkedChildren) => {
-                ("forked child was not recorded", "forked children were not recorded")
-            }
+            Some(LossKind::ForkedChildren) => (
+                "forked child, whose allocations are not in this capture",
+                "forked children, whose allocations are not in this capture",
+            ),
             Some(LossKind::Names) => (
                 "function or thread name could not be stored",
                 "function or thread names could not be stored",
+            ),
+            Some(LossKind::TracerReplaced) => (
+                "time another tool took the place of heapline's reference tracer: objects reused after that stand \
+                 where their memory was first used",
+                "times another tool took the place of heapline's reference tracer: objects reused after that stand \
+                 where their memory was first used",
+            ),
+            Some(LossKind::MapFailed) => (
+                "time the capture was cut short while it was written: what was allocated or freed after that is \
+                 missing",
+                "times the capture was cut short while it was written: what was allocated or freed after that is \
+                 missing",
             ),
             None => (
                 "loss of a kind that only a newer heapline knows",
@@ -74,8 +89,11 @@ mod tests {
     #[test]
     fn counts_agree_with_their_clause() {
         let loss = Loss { kind: Some(LossKind::ForkedChildren), count: 3 };
-        assert_eq!(loss.describe(), "3 forked children were not recorded");
-        assert_eq!(Loss { count: 1, ..loss }.describe(), "1 forked child was not recorded");
+        assert_eq!(loss.describe(), "3 forked children, whose allocations are not in this capture");
+        assert_eq!(
+            Loss { count: 1, ..loss }.describe(),
+            "1 forked child, whose allocations are not in this capture"
+        );
     }
 
     #[test]

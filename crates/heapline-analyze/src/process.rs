@@ -9,6 +9,9 @@ pub struct Process {
     pub arguments: Vec<String>,
     /// Process id in the recorder's pid namespace.
     pub pid: u32,
+    /// The process that this one was forked from while that was recorded: blocks that it inherited are live here,
+    /// and cumulative numbers begin at the fork. `None` for a recording that began in this process.
+    pub parent_pid: Option<u32>,
     /// Version as `platform.python_version()` says.
     pub python_version: String,
     /// `sys.implementation.name`.
@@ -23,6 +26,9 @@ pub struct Process {
     pub allocator: String,
     /// How frames were read: `interpreter` or `public`.
     pub frame_access: String,
+    /// What is known of memory that the interpreter uses again without an allocation (free lists): `seen`, or
+    /// `first_site`, where such objects stand at the line that first used their memory.
+    pub free_lists: String,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     pub started_unix_ns: u64,
     /// From the start of the recording to the recorder's last look at the clock or the high-water mark, whichever is

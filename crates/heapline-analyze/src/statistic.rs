@@ -32,21 +32,20 @@ impl Snapshot {
     #[must_use]
     pub fn statistics(&self, group_by: GroupBy, order_by: OrderBy, filter: &Filter) -> Vec<Statistic> {
         let tree = &self.tree;
-        let (buckets, bucket_count) = match group_by {
-            GroupBy::Stack => (Cow::Owned(tree.visible_stacks()), tree.parents.len()),
-            GroupBy::Thread => (Cow::Owned(tree.threads()), tree.places.len()),
+        let buckets = match group_by {
+            GroupBy::Stack => Cow::Owned(tree.visible_stacks()),
+            GroupBy::Thread => Cow::Owned(tree.threads()),
             GroupBy::Line | GroupBy::Function | GroupBy::File | GroupBy::Module => {
-                (Cow::Borrowed(&tree.place_of[..]), tree.places.len())
+                Cow::Borrowed(&tree.place_of[..])
             }
         };
-        let sums = sum_by_bucket(tree, &buckets, bucket_count, filter);
+        let sums = sum_by_bucket(tree, &buckets, filter);
 
         let mut keys = Keys::new(tree, group_by);
-        let rows_at_most = sums.iter().filter(|measures| !measures.is_zero()).count();
-        let mut row_of = FxHashMap::with_capacity_and_hasher(rows_at_most, FxBuildHasher);
-        let mut rows: Vec<Statistic> = Vec::with_capacity(rows_at_most);
-        for (bucket, measures) in sums.into_iter().enumerate().filter(|(_, measures)| !measures.is_zero()) {
-            let key = keys.key(bucket as u32);
+        let mut row_of = FxHashMap::with_capacity_and_hasher(sums.len(), FxBuildHasher);
+        let mut rows: Vec<Statistic> = Vec::with_capacity(sums.len());
+        for (bucket, measures) in sums {
+            let key = keys.key(bucket);
             let row = *row_of.entry(key).or_insert_with(|| {
                 rows.push(Statistic { group: keys.group(key), measures: Measures::default() });
                 rows.len() - 1
@@ -61,13 +60,19 @@ impl Snapshot {
     }
 }
 
-/// Sums the measures of all nodes in each bucket.
-fn sum_by_bucket(tree: &Tree, buckets: &[u32], bucket_count: usize, filter: &Filter) -> Vec<Measures> {
+/// Buckets in which something was allocated, and the sums of their nodes; `buckets` has that of each node.
+fn sum_by_bucket(tree: &Tree, buckets: &[u32], filter: &Filter) -> Vec<(u32, Measures)> {
     let allowed = filter.allowed_places(tree);
-    let mut sums = vec![Measures::default(); bucket_count];
-    for node in tree.nodes() {
-        if allowed[tree.place_of[node] as usize] {
-            sums[buckets[node] as usize] += tree.measures[node];
+    let mut sum_of: FxHashMap<u32, u32> = FxHashMap::default();
+    let mut sums: Vec<(u32, Measures)> = Vec::new();
+    for (node, measures) in tree.accounts.iter() {
+        if allowed[tree.place_of[node as usize] as usize] && !measures.is_zero() {
+            let bucket = buckets[node as usize];
+            let sum = *sum_of.entry(bucket).or_insert_with(|| {
+                sums.push((bucket, Measures::default()));
+                sums.len() as u32 - 1
+            });
+            sums[sum as usize].1 += measures;
         }
     }
     sums

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use heapline_format::{
-    Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LossKind, MAGIC, Meta,
-    MetaKey, Node, NodeKind, STRING_ALIGN, State, TABLES_OFFSET, TableHeader, TableId, VERSION,
+    Account, Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LossKind, MAGIC,
+    Meta, MetaKey, Node, NodeKind, Place, STRING_ALIGN, State, TABLES_OFFSET, TableHeader, TableId, Tick,
+    VERSION,
 };
 
 /// Builds a capture record by record. It writes what it is told, sound or not.
@@ -34,8 +35,13 @@ pub struct SyntheticCapture {
     meta: Vec<Meta>,
     codes: Vec<Code>,
     code_ids: HashMap<Code, u32>,
+    places: Vec<Place>,
+    place_ids: HashMap<Place, u32>,
     nodes: Vec<Node>,
+    accounts: Vec<Account>,
+    account_ids: HashMap<u32, usize>,
     counters: Vec<Counters>,
+    ticks: Vec<Tick>,
 }
 
 impl Default for SyntheticCapture {
@@ -67,8 +73,13 @@ impl SyntheticCapture {
             meta: Vec::new(),
             codes: Vec::new(),
             code_ids: HashMap::new(),
+            places: Vec::new(),
+            place_ids: HashMap::new(),
             nodes: Vec::new(),
+            accounts: Vec::new(),
+            account_ids: HashMap::new(),
             counters: Vec::new(),
+            ticks: Vec::new(),
         };
         new.label(0, NodeKind::Root, "");
         new
@@ -111,29 +122,51 @@ impl SyntheticCapture {
     /// Adds a node that is no frame.
     pub fn label(&mut self, parent: u32, kind: NodeKind, label: &str) -> u32 {
         let subject = self.string(label);
-        self.node(Node { parent, subject, line: 0, kind_and_instruction: Node::pack(kind, 0) })
+        self.node(Node::new(parent, kind, subject))
     }
 
     /// Adds a frame of `function` (which begins at `first_line`) at `line`.
     pub fn frame(&mut self, parent: u32, file: &str, function: &str, first_line: u32, line: u32) -> u32 {
         let code = Code { filename: self.string(file), name: self.string(function), first_line, flags: 0 };
         let next = self.codes.len() as u32;
-        let subject = *self.code_ids.entry(code).or_insert(next);
-        if subject == next {
+        let code_id = *self.code_ids.entry(code).or_insert(next);
+        if code_id == next {
             self.codes.push(code);
         }
-        self.node(Node { parent, subject, line, kind_and_instruction: Node::pack(NodeKind::Frame, 0) })
+        let place = self.place(Place { code: code_id, line, instruction: 0 });
+        self.node(Node::new(parent, NodeKind::Frame, place))
+    }
+
+    /// Index of a place, as it is.
+    pub fn place(&mut self, place: Place) -> u32 {
+        let next = self.places.len() as u32;
+        let id = *self.place_ids.entry(place).or_insert(next);
+        if id == next {
+            self.places.push(place);
+        }
+        id
     }
 
     /// Adds a node as it is.
     pub fn node(&mut self, node: Node) -> u32 {
         self.nodes.push(node);
-        self.counters.push(Counters::default());
         self.nodes.len() as u32 - 1
     }
 
+    /// Adds an account as it is, whether its node has one or not.
+    pub fn add_account(&mut self, account: Account, counters: Counters) {
+        self.account_ids.entry(account.node).or_insert(self.accounts.len());
+        self.accounts.push(account);
+        self.counters.push(counters);
+    }
+
+    /// Adds a stretch of time.
+    pub fn tick(&mut self, tick: Tick) {
+        self.ticks.push(tick);
+    }
+
     /// Counts `count` blocks of `bytes` bytes in all at a node that are live, were so at the high-water mark,
-    /// and are all that was allocated there. The header's live bytes and high-water mark follow.
+    /// and are all that was allocated there. The header's live numbers and high-water mark follow.
     pub fn count(&mut self, node: u32, bytes: u64, count: u32) {
         let counters = self.counters(node);
         counters.live_bytes += bytes;
@@ -141,15 +174,27 @@ impl SyntheticCapture {
         counters.allocated_bytes += bytes;
         counters.allocated_count += u64::from(count);
         self.header.live_bytes += bytes;
+        self.header.live_count += u64::from(count);
         self.header.high_water_mark_bytes += bytes;
     }
 
-    /// The counters of a node, to change at will.
-    ///
-    /// # Panics
-    /// When there is no such node.
+    /// The counters of a node's first account, to change at will; it is added if there is none.
     pub fn counters(&mut self, node: u32) -> &mut Counters {
-        &mut self.counters[node as usize]
+        let id = self.account_id(node);
+        &mut self.counters[id]
+    }
+
+    /// A node's first account, to change at will; it is added if there is none.
+    pub fn account(&mut self, node: u32) -> &mut Account {
+        let id = self.account_id(node);
+        &mut self.accounts[id]
+    }
+
+    fn account_id(&mut self, node: u32) -> usize {
+        if !self.account_ids.contains_key(&node) {
+            self.add_account(Account { node, ..Account::default() }, Counters::default());
+        }
+        self.account_ids[&node]
     }
 
     /// The capture's bytes.
@@ -159,8 +204,11 @@ impl SyntheticCapture {
             (TableId::Meta, Meta::BYTES, self.meta.iter().flat_map(Meta::encode).collect::<Vec<u8>>()),
             (TableId::Strings, 1, self.strings.clone()),
             (TableId::Codes, Code::BYTES, self.codes.iter().flat_map(Code::encode).collect()),
+            (TableId::Places, Place::BYTES, self.places.iter().flat_map(Place::encode).collect()),
             (TableId::Nodes, Node::BYTES, self.nodes.iter().flat_map(Node::encode).collect()),
+            (TableId::Accounts, Account::BYTES, self.accounts.iter().flat_map(Account::encode).collect()),
             (TableId::Counters, Counters::BYTES, self.counters.iter().flat_map(Counters::encode).collect()),
+            (TableId::Ticks, Tick::BYTES, self.ticks.iter().flat_map(Tick::encode).collect()),
         ];
         let mut image = vec![0; HEADER_BYTES];
         let mut extents = Vec::new();

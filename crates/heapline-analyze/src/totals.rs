@@ -31,4 +31,13 @@ pub struct Totals {
     pub start_rss_bytes: Option<u64>,
     /// Distinct stacks that ever allocated.
     pub stacks: u64,
+    /// Edges of the tree that lead back to a caller because deep recursion was folded: stacks through them leave
+    /// out frames.
+    pub folded_edges: u64,
+    /// Bytes of allocations that the recording's filters left out; in no other number.
+    pub dropped_bytes: u64,
+    /// Allocations that the recording's filters left out; in no other number.
+    pub dropped_count: u64,
+    /// What threads without the GIL allocated less what they freed and is not yet in the other numbers.
+    pub pending_bytes: i64,
 }

@@ -70,8 +70,24 @@ pub(crate) struct Tree {
     pub(crate) parents: Vec<u32>,
     /// Place of each node.
     pub(crate) place_of: Vec<u32>,
-    /// What was allocated with exactly this stack, for each node.
+    /// What was allocated with exactly one stack.
+    pub(crate) accounts: Accounts,
+}
+
+/// What was allocated with exactly one stack, for those that allocated: few nodes of a tree do.
+#[derive(Clone, Debug)]
+pub(crate) struct Accounts {
+    /// The nodes that allocated, each once.
+    pub(crate) nodes: Vec<u32>,
+    /// What each of them allocated.
     pub(crate) measures: Vec<Measures>,
+}
+
+impl Accounts {
+    /// Nodes and what they allocated.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Measures)> + '_ {
+        self.nodes.iter().copied().zip(self.measures.iter().copied())
+    }
 }
 
 impl Tree {

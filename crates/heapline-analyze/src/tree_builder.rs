@@ -1,9 +1,9 @@
-//! From records of codes and nodes to the columns of a tree.
+//! From records of codes, places and nodes to the columns of a tree.
 
 use std::sync::Arc;
 
-use heapline_format::{Node, NodeKind};
-use rustc_hash::FxHashMap;
+use heapline_format::{self as format, Node, NodeKind};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::error::Error;
 use crate::strings::{Names, UNKNOWN};
@@ -52,6 +52,8 @@ enum PlaceKey {
 pub(crate) struct Nodes {
     /// For each node of the capture the node that it became, or that it is counted at.
     pub(crate) node_of: Vec<u32>,
+    /// For each place of the capture the one that it became: those of one line are one.
+    frames: Vec<u32>,
     /// As in [`crate::tree::Tree`].
     pub(crate) parents: Vec<u32>,
     /// As in [`crate::tree::Tree`].
@@ -62,16 +64,28 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// No nodes yet; memory for `count`, which the caller has found to be in the capture.
-    pub(crate) fn with_room_for(count: u64) -> Result<Self, Error> {
-        let count = u32::try_from(count).map_err(|_| Error::damaged(format!("{count} nodes")))? as usize;
+    /// No nodes yet; memory for so many places and nodes, which the caller has found to be in the capture.
+    pub(crate) fn with_room_for(places: u64, nodes: u64) -> Result<Self, Error> {
+        let indices = |count: u64, what: &str| match u32::try_from(count) {
+            Ok(count) => Ok(count as usize),
+            Err(_) => Err(Error::damaged(format!("{count} {what}"))),
+        };
+        let (places, nodes) = (indices(places, "places")?, indices(nodes, "nodes")?);
         Ok(Self {
-            node_of: Vec::with_capacity(count),
-            parents: Vec::with_capacity(count),
-            place_of: Vec::with_capacity(count),
-            places: Vec::new(),
-            place_by_key: FxHashMap::default(),
+            node_of: Vec::with_capacity(nodes),
+            frames: Vec::with_capacity(places),
+            parents: Vec::with_capacity(nodes),
+            place_of: Vec::with_capacity(nodes),
+            places: Vec::with_capacity(places),
+            place_by_key: FxHashMap::with_capacity_and_hasher(places, FxBuildHasher),
         })
+    }
+
+    /// Adds the next place of the capture; all of them come before the first node.
+    pub(crate) fn add_place(&mut self, place: format::Place, codes: &Codes) {
+        let function = codes.function_of.get(place.code as usize).copied().unwrap_or(codes.missing);
+        let number = self.frame(function, place.line);
+        self.frames.push(number);
     }
 
     /// Adds the next node of the capture.
@@ -85,7 +99,8 @@ impl Nodes {
             if kind != Some(NodeKind::Root) || node.parent != 0 {
                 return Err(Error::damaged("node 0 is not the root"));
             }
-            let root = self.new_node(0, PlaceKey::Root, || Place::Root);
+            let place = self.place(PlaceKey::Root, || Place::Root);
+            let root = self.push(0, place);
             self.node_of.push(root);
             return Ok(());
         }
@@ -95,29 +110,29 @@ impl Nodes {
                 node.parent
             )));
         };
-        let own = match kind {
-            Some(NodeKind::Frame) => {
-                let function = codes.function_of.get(node.subject as usize).copied().unwrap_or(codes.missing);
-                let line = node.line;
-                let place = || Place::Frame { function, line };
-                self.new_node(parent, PlaceKey::Frame { function, line }, place)
-            }
+        let place = match kind {
+            Some(NodeKind::Frame) => match self.frames.get(node.subject() as usize) {
+                Some(&place) => place,
+                None => self.frame(codes.missing, 0),
+            },
             Some(NodeKind::Thread) => {
-                let name = names.intern(node.subject);
-                self.new_node(parent, PlaceKey::Thread(name), || Place::Thread(label(names, name)))
+                let name = names.intern(node.subject());
+                self.place(PlaceKey::Thread(name), || Place::Thread(label(names, name)))
             }
             Some(NodeKind::Unknown) => {
-                let name = names.intern(node.subject);
-                self.new_node(parent, PlaceKey::Unattributed(name), || {
-                    Place::Unattributed(label(names, name))
-                })
+                let name = names.intern(node.subject());
+                self.place(PlaceKey::Unattributed(name), || Place::Unattributed(label(names, name)))
             }
             Some(NodeKind::Overflow) => {
-                self.new_node(parent, PlaceKey::Overflow, || Place::Unattributed(OVERFLOW.into()))
+                self.place(PlaceKey::Overflow, || Place::Unattributed(OVERFLOW.into()))
             }
             Some(NodeKind::Root) => return Err(Error::damaged(format!("node {index} is a second root"))),
-            Some(NodeKind::Tag | NodeKind::Domain | NodeKind::NativeFrame) | None => parent,
+            Some(NodeKind::Tag | NodeKind::Domain | NodeKind::NativeFrame) | None => {
+                self.node_of.push(parent);
+                return Ok(());
+            }
         };
+        let own = self.push(parent, place);
         self.node_of.push(own);
         Ok(())
     }
@@ -125,17 +140,37 @@ impl Nodes {
     /// Sees to it that there is a root: a recording that has just begun may not have one.
     pub(crate) fn finish(&mut self) {
         if self.parents.is_empty() {
-            self.new_node(0, PlaceKey::Root, || Place::Root);
+            let place = self.place(PlaceKey::Root, || Place::Root);
+            self.push(0, place);
         }
     }
 
-    fn new_node(&mut self, parent: u32, key: PlaceKey, place: impl FnOnce() -> Place) -> u32 {
-        let number = *self.place_by_key.entry(key).or_insert_with(|| {
+    /// Adds a node for allocations whose own node is not in the capture.
+    pub(crate) fn add_stray(&mut self) -> u32 {
+        let place =
+            self.place(PlaceKey::Unattributed(Names::UNKNOWN), || Place::Unattributed(UNKNOWN.into()));
+        self.push(0, place)
+    }
+
+    fn frame(&mut self, function: u32, line: u32) -> u32 {
+        self.place(PlaceKey::Frame { function, line }, || Place::Frame { function, line })
+    }
+
+    /// The number of a place, which is added when it is new.
+    fn place(&mut self, key: PlaceKey, place: impl FnOnce() -> Place) -> u32 {
+        *self.place_by_key.entry(key).or_insert_with(|| {
+            // Room was made for the capture's places; threads and labels are few beside them, no reason to double it.
+            if self.places.len() == self.places.capacity() {
+                self.places.reserve_exact(self.places.len() / 8 + 16);
+            }
             self.places.push(place());
             self.places.len() as u32 - 1
-        });
+        })
+    }
+
+    fn push(&mut self, parent: u32, place: u32) -> u32 {
         self.parents.push(parent);
-        self.place_of.push(number);
+        self.place_of.push(place);
         self.parents.len() as u32 - 1
     }
 }

@@ -5,7 +5,9 @@ use std::cell::Cell;
 
 use heapline_analyze::testing::SyntheticCapture;
 use heapline_analyze::{CallTree, Filter, Group, GroupBy, Measures, OrderBy, Snapshot, TreeLimits};
-use heapline_format::{Counters, EXTENTS_OFFSET, LossKind, MetaKey, NodeKind, TABLES_OFFSET};
+use heapline_format::{
+    Account, Counters, EXTENTS_OFFSET, LossKind, MetaKey, Node, NodeKind, Place, TABLES_OFFSET, Tick,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -136,12 +138,12 @@ fn capture() -> SyntheticCapture {
         let node = capture.frame(parent, file, &format!("f{}", line % 9), line % 5, line);
         let line = u64::from(line);
         capture.count(node, line * 100, 2);
-        *capture.counters(node) = Counters {
-            saved_bytes: line * 10,
-            saved_count: 1,
-            epoch: (line % 2) as u32,
-            ..*capture.counters(node)
-        };
+        capture.counters(node).epoch = (line % 2) as u32;
+        *capture.account(node) = Account { saved_bytes: line * 10, saved_count: 1, node };
+        if line % 4 == 0 {
+            capture.add_account(*capture.clone().account(node), *capture.clone().counters(node));
+        }
+        capture.tick(Tick { live_bytes: line, looks: 1, ..Tick::default() });
         parents.push(node);
     }
     for (kind, label) in
@@ -263,12 +265,7 @@ fn overlapping_strings_do_not_multiply() {
     let id = capture.string(&text);
     for offset in 0..20_000 {
         let node = capture.label(0, NodeKind::Thread, "t");
-        capture.node(heapline_format::Node {
-            parent: node,
-            subject: id + offset,
-            line: 0,
-            kind_and_instruction: heapline_format::Node::pack(NodeKind::Thread, 0),
-        });
+        capture.node(Node::new(node, NodeKind::Thread, id + offset));
     }
     assert!(ask_everything(&capture.build()));
 }
@@ -281,6 +278,40 @@ fn a_chain_of_distinct_frames_does_not_multiply() {
     for line in 1..=20_000 {
         node = capture.frame(node, "/a.py", "f", 1, line);
         capture.count(node, 8, 1);
+    }
+    assert!(ask_everything(&capture.build()));
+}
+
+#[test]
+fn stacks_that_allocate_nothing_do_not_multiply() {
+    let mut capture = SyntheticCapture::new();
+    let mut node = capture.thread("MainThread");
+    let place = capture.place(Place { code: 0, line: 1, instruction: 0 });
+    for _ in 0..1_000_000 {
+        node = capture.node(Node::new(node, NodeKind::Frame, place));
+    }
+    capture.count(node, 8, 1);
+    assert!(ask_everything(&capture.build()));
+}
+
+#[test]
+fn places_where_nothing_is_allocated_do_not_multiply() {
+    let mut capture = SyntheticCapture::new();
+    for line in 0..500_000 {
+        capture.place(Place { code: 0, line, instruction: 0 });
+    }
+    let node = capture.frame(0, "/a.py", "f", 1, 1);
+    capture.count(node, 8, 1);
+    assert!(ask_everything(&capture.build()));
+}
+
+#[test]
+fn accounts_of_one_stack_do_not_multiply() {
+    let mut capture = SyntheticCapture::new();
+    let node = capture.frame(0, "/a.py", "f", 1, 1);
+    let counters = Counters { live_bytes: 8, live_count: 1, allocated_count: 1, ..Counters::default() };
+    for _ in 0..200_000 {
+        capture.add_account(Account { node, ..Account::default() }, counters);
     }
     assert!(ask_everything(&capture.build()));
 }

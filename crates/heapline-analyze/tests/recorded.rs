@@ -1,5 +1,5 @@
 //! A capture that the recorder really made, of each format version: every later reader must open it and say the same.
-//! It was made by `heapline run sample.py` on CPython 3.14; the program lies beside it.
+//! It was made by `heapline run sample.py` on CPython 3.13; the program lies beside it.
 
 use heapline_analyze::{Filter, Group, GroupBy, OrderBy, Snapshot, Status};
 use proptest::prelude::*;

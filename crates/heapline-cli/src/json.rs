@@ -72,10 +72,11 @@ impl<'a> Serialize for ProcessObject<'a> {
             Sampling::Exact => None,
             Sampling::Sampled { interval_bytes } => Some(interval_bytes),
         };
-        let mut object = serializer.serialize_struct("process", 15)?;
+        let mut object = serializer.serialize_struct("process", 17)?;
         object.serialize_field("program", &known(&process.program))?;
         object.serialize_field("arguments", &process.arguments)?;
         object.serialize_field("pid", &process.pid)?;
+        object.serialize_field("parent_pid", &process.parent_pid)?;
         object.serialize_field("python_version", &known(&process.python_version))?;
         object.serialize_field("implementation", &known(&process.implementation))?;
         object.serialize_field("executable", &known(&process.executable))?;
@@ -83,6 +84,7 @@ impl<'a> Serialize for ProcessObject<'a> {
         object.serialize_field("heapline_version", &known(&process.heapline_version))?;
         object.serialize_field("allocator", &known(&process.allocator))?;
         object.serialize_field("frame_access", &known(&process.frame_access))?;
+        object.serialize_field("free_lists", &known(&process.free_lists))?;
         object.serialize_field("started_unix_ns", &process.started_unix_ns)?;
         object.serialize_field("duration_ns", &process.duration_ns)?;
         let finished = process.status == Status::Finished;
@@ -98,7 +100,7 @@ struct TotalsObject<'a>(&'a Totals);
 impl Serialize for TotalsObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let totals = self.0;
-        let mut object = serializer.serialize_struct("totals", 12)?;
+        let mut object = serializer.serialize_struct("totals", 16)?;
         object.serialize_field("live_bytes", &totals.live_bytes)?;
         object.serialize_field("live_count", &totals.live_count)?;
         object.serialize_field("high_water_mark_bytes", &totals.high_water_mark_bytes)?;
@@ -111,6 +113,10 @@ impl Serialize for TotalsObject<'_> {
         object.serialize_field("rss_bytes", &totals.rss_bytes)?;
         object.serialize_field("max_rss_bytes", &totals.max_rss_bytes)?;
         object.serialize_field("stacks", &totals.stacks)?;
+        object.serialize_field("folded_edges", &totals.folded_edges)?;
+        object.serialize_field("dropped_bytes", &totals.dropped_bytes)?;
+        object.serialize_field("dropped_count", &totals.dropped_count)?;
+        object.serialize_field("pending_bytes", &totals.pending_bytes)?;
         object.end()
     }
 }

@@ -69,6 +69,26 @@ record! {
         pub max_rss_bytes: u64,
         /// Resident set size when recording started, 0 if unknown.
         pub start_rss_bytes: u64,
+        /// Length of a [`crate::Tick`]. It doubles when the timeline is full.
+        pub tick_ns: u64,
+        /// Odd while ticks are merged; whoever reads the timeline compares it before and after.
+        pub timeline_sequence: u32,
+        /// Edges of the tree that lead back to a caller because recursion was folded.
+        pub folded_edges: u32,
+        /// What threads without the GIL allocated less what they freed since their notes were last carried over
+        /// into the counters, as a signed number: missing from `live_bytes`.
+        pub pending_bytes: u64,
+        /// Bytes of allocations that the recording's filters left out.
+        pub dropped_bytes: u64,
+        /// Allocations that the recording's filters left out.
+        pub dropped_count: u64,
+        /// 0, or the process that this one was forked from while it was recorded: blocks that it inherited are
+        /// live here, and cumulative counts begin at the fork.
+        pub parent_pid: u32,
+        /// Reserved, 0.
+        pub reserved_2: u32,
+        /// Blocks allocated since the start and not yet freed.
+        pub live_count: u64,
     }
 }
 

@@ -34,9 +34,9 @@ numbered! {
         Codes = 3,
         /// The calling-context tree: [`crate::Node`].
         Nodes = 4,
-        /// Counters per node: [`crate::Counters`].
+        /// Counters per account: [`crate::Counters`].
         Counters = 5,
-        /// Reserved: timeline ticks.
+        /// The timeline: [`crate::Tick`].
         Ticks = 6,
         /// Reserved: survivors by birth tick and node.
         Births = 7,
@@ -44,6 +44,10 @@ numbered! {
         Modules = 8,
         /// Reserved: names of side files (heap graphs).
         SideFiles = 9,
+        /// Places where frames stand: [`crate::Place`].
+        Places = 10,
+        /// Stacks that allocated: [`crate::Account`].
+        Accounts = 11,
     }
 }
 
@@ -82,9 +86,14 @@ numbered! {
         DeepFrames = 3,
         /// Times that another tool was found to have removed the recorder's hooks before the end.
         HooksRemoved = 4,
-        /// Forked children that were not recorded.
+        /// Forked children, whose allocations are not in this capture.
         ForkedChildren = 5,
         /// Code objects or threads whose name could not be stored.
         Names = 6,
+        /// Times that another tool was found to have taken the place of the recorder's reference tracer: since then,
+        /// revived objects stand where their memory was first used.
+        TracerReplaced = 7,
+        /// Times that the map of the capture failed because somebody truncated its file: recording ended there.
+        MapFailed = 8,
     }
 }

@@ -24,4 +24,4 @@ pub use header::{
 };
 pub use kind::{LossKind, NodeKind, TableId};
 pub use meta::MetaKey;
-pub use table::{Code, Counters, Extent, Meta, Node, STRING_ALIGN, TableHeader};
+pub use table::{Account, Code, Counters, Extent, Meta, Node, Place, STRING_ALIGN, TableHeader, Tick};

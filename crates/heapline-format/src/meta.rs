@@ -50,4 +50,7 @@ meta_keys! {
     FrameAccess = "frame_access",
     /// The name of the allocator under the hooks: `pymalloc`, `malloc`, `debug` or `unknown`.
     Allocator = "allocator",
+    /// What is known of memory that the interpreter uses again without an allocation (free lists): `seen`, or
+    /// `first_site`, where such objects stand at the line that first used their memory.
+    FreeLists = "free_lists",
 }

@@ -2,7 +2,8 @@
 //!
 //! A table is a sequence of equal records, laid out in the file as one or more *extents* in the order in which
 //! they stand in the extent directory. Tables only grow; a record that was counted in its table's header stays
-//! where it is and keeps its identity. Only [`Counters`] change after they were written.
+//! where it is and keeps its identity. Only [`Counters`], the saved values of an [`Account`], and [`Tick`]s change after
+//! they were written.
 
 use crate::kind::NodeKind;
 use crate::record::record;
@@ -61,6 +62,18 @@ record! {
 }
 
 record! {
+    /// Where a frame can stand: an instruction of a code object. All nodes at it share one record.
+    pub struct Place {
+        /// Index of the [`Code`].
+        pub code: u32,
+        /// Current line, 0 if unknown.
+        pub line: u32,
+        /// Index of the instruction in the code object (2-byte units), 0 if unknown.
+        pub instruction: u32,
+    }
+}
+
+record! {
     /// A node of the calling-context tree: a frame in the context of its callers, or a root.
     ///
     /// The node's index is its `StackId`. Parents come before children; node 0 is the root of everything and
@@ -68,58 +81,82 @@ record! {
     pub struct Node {
         /// Index of the parent node, smaller than the node's own (but for node 0).
         pub parent: u32,
-        /// Frame: index of the [`Code`]. Every other kind: string id of its label.
-        pub subject: u32,
-        /// Frame: current line, 0 if unknown. Else 0.
-        pub line: u32,
-        /// Low 8 bits: [`NodeKind`]. High 24 bits: index of the instruction in the code object (2-byte units,
-        /// saturating; 0 when not known).
-        pub kind_and_instruction: u32,
+        /// Low 4 bits: [`NodeKind`]. High 28 bits: the subject, of a frame the index of its [`Place`], of every
+        /// other kind the string id of its label.
+        pub kind_and_subject: u32,
     }
 }
 
 impl Node {
-    /// Packs kind and instruction index; the index saturates.
+    /// Subjects are below this.
+    pub const SUBJECT_LIMIT: u32 = 1 << 28;
+
+    /// A node of a kind, below a parent. The subject is below [`Self::SUBJECT_LIMIT`].
     #[must_use]
-    pub fn pack(kind: NodeKind, instruction: u32) -> u32 {
-        (instruction.min(0xFF_FFFF) << 8) | kind as u32
+    pub fn new(parent: u32, kind: NodeKind, subject: u32) -> Self {
+        debug_assert!(subject < Self::SUBJECT_LIMIT);
+        Self { parent, kind_and_subject: subject << 4 | kind as u32 }
     }
 
     /// The kind, `None` if this version does not know it.
     #[must_use]
     pub fn kind(&self) -> Option<NodeKind> {
-        NodeKind::from_u32(self.kind_and_instruction & 0xFF)
+        NodeKind::from_u32(self.kind_and_subject & 15)
     }
 
-    /// Index of the instruction in its code object.
+    /// Index of the place of a frame, string id of the label of anything else.
     #[must_use]
-    pub fn instruction(&self) -> u32 {
-        self.kind_and_instruction >> 8
+    pub fn subject(&self) -> u32 {
+        self.kind_and_subject >> 4
     }
 }
 
 record! {
-    /// What was allocated with exactly this stack. Record `i` belongs to node `i`.
+    /// A stack that allocated: which node it is, and what it held at the high-water mark. A node without
+    /// allocations of its own has none; a node can have several, which add up.
+    pub struct Account {
+        /// `live_bytes` just before its first change after the high-water mark.
+        pub saved_bytes: u64,
+        /// `live_count` when `saved_bytes` was saved.
+        pub saved_count: u32,
+        /// Index of the [`Node`].
+        pub node: u32,
+    }
+}
+
+record! {
+    /// What was allocated with exactly this stack. Record `i` belongs to account `i`; two lie in a cache line.
     ///
-    /// The value at the high-water mark is `saved_*` if `epoch` equals the header's `epoch` and the header's
-    /// `at_high_water_mark` is 0; otherwise the node has not changed since the mark and it is `live_*`.
+    /// The value at the high-water mark is `saved_*` of the account if `epoch` equals the header's `epoch` and the
+    /// header's `at_high_water_mark` is 0; otherwise it has not changed since the mark and it is `live_*`.
     pub struct Counters {
         /// Bytes allocated here and not yet freed.
         pub live_bytes: u64,
-        /// `live_bytes` just before the first change after the high-water mark.
-        pub saved_bytes: u64,
         /// Bytes ever allocated here.
         pub allocated_bytes: u64,
         /// Allocations ever made here; a reallocation counts as one.
         pub allocated_count: u64,
         /// Blocks allocated here and not yet freed.
         pub live_count: u32,
-        /// `live_count` when `saved_bytes` was saved.
-        pub saved_count: u32,
-        /// Epoch in which `saved_*` was saved.
+        /// Epoch in which the account's `saved_*` were saved.
         pub epoch: u32,
-        /// Reserved, 0.
-        pub reserved: u32,
+    }
+}
+
+record! {
+    /// A stretch of time: tick `i` covers `[i, i + 1)` times the header's `tick_ns`. A tick in which the recorder
+    /// did not look at its clock is all zeros: nothing is known but that little was allocated in it.
+    pub struct Tick {
+        /// Live bytes at the last look in the tick.
+        pub live_bytes: u64,
+        /// Live blocks at that look.
+        pub live_count: u64,
+        /// The largest `live_bytes` of all looks in it.
+        pub max_live_bytes: u64,
+        /// Resident set size when it was last read in it, 0 if it was not.
+        pub rss_bytes: u64,
+        /// Looks at the clock; 0 marks a tick without.
+        pub looks: u64,
     }
 }
 
@@ -130,26 +167,23 @@ mod tests {
 
     #[test]
     fn hot_records_keep_their_size() {
-        assert_eq!(Node::BYTES, 16);
-        assert_eq!(Counters::BYTES, 48);
+        assert_eq!(Node::BYTES, 8);
+        assert_eq!(Place::BYTES, 12);
+        assert_eq!(Account::BYTES, 16);
+        assert_eq!(Counters::BYTES, 32);
+        assert_eq!(Tick::BYTES, 40);
         assert_eq!(Code::BYTES, 16);
         assert_eq!(Extent::BYTES, 24);
         assert_eq!(TableHeader::BYTES, 16);
-        assert_eq!(Header::BYTES, 136);
+        assert_eq!(Header::BYTES, 192);
     }
 
     #[test]
     fn a_record_decodes_to_what_was_encoded() {
-        let node = Node {
-            parent: 7,
-            subject: 8,
-            line: 9,
-            kind_and_instruction: Node::pack(NodeKind::Frame, 0x12_3456),
-        };
+        let node = Node::new(7, NodeKind::Frame, Node::SUBJECT_LIMIT - 1);
         let bytes = node.encode();
         assert_eq!(Node::decode(&bytes), Some(node));
-        assert_eq!(Node::decode(&bytes[..15]), None);
-        assert_eq!((node.kind(), node.instruction()), (Some(NodeKind::Frame), 0x12_3456));
-        assert_eq!(Node::pack(NodeKind::Frame, u32::MAX) >> 8, 0xFF_FFFF);
+        assert_eq!(Node::decode(&bytes[..7]), None);
+        assert_eq!((node.kind(), node.subject()), (Some(NodeKind::Frame), Node::SUBJECT_LIMIT - 1));
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use heapline_format::{
-    Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, LossKind,
-    MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, State, TABLES_OFFSET, TableHeader, TableId, VERSION,
+    Account, Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, LossKind,
+    MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick,
+    VERSION,
 };
 
 const PAGE: &str = include_str!("../../../docs/reference/capture-format.md");
@@ -45,14 +46,17 @@ fn layout(fields: &[(&str, usize)], bytes: usize) -> Vec<[String; 3]> {
 #[test]
 fn every_record_is_stated_as_it_is() {
     let tables = tables();
-    let records: [(&str, Fields, usize); 7] = [
+    let records: [(&str, Fields, usize); 10] = [
         ("Header", Header::fields(), Header::BYTES),
         ("TableHeader", TableHeader::fields(), TableHeader::BYTES),
         ("Extent", Extent::fields(), Extent::BYTES),
         ("Meta", Meta::fields(), Meta::BYTES),
         ("Code", Code::fields(), Code::BYTES),
+        ("Place", Place::fields(), Place::BYTES),
         ("Node", Node::fields(), Node::BYTES),
+        ("Account", Account::fields(), Account::BYTES),
         ("Counters", Counters::fields(), Counters::BYTES),
+        ("Tick", Tick::fields(), Tick::BYTES),
     ];
     for (name, fields, bytes) in records {
         let rows = tables.get(name).unwrap_or_else(|| panic!("the page has no section on `{name}`"));
@@ -82,6 +86,20 @@ fn the_areas_of_the_header_are_stated_as_they_are() {
     assert_eq!(stated, areas);
     assert!(PAGE.contains(&format!("`HEADER_BYTES`, {HEADER_BYTES} bytes")));
     assert!(PAGE.contains(&format!("This page describes format version {VERSION}.")));
+}
+
+#[test]
+fn growth_is_stated_as_it_is() {
+    for (what, bytes) in [
+        ("codes", Code::BYTES),
+        ("places", Place::BYTES),
+        ("nodes", Node::BYTES),
+        ("accounts and counters", Account::BYTES + Counters::BYTES),
+    ] {
+        let row = PAGE.lines().find(|line| line.starts_with(&format!("| {what} | "))).expect(what);
+        assert!(row.ends_with(&format!("; {bytes} bytes each |")), "{row}");
+    }
+    assert!(PAGE.contains(&format!("| ticks | nothing: at most 1,024, of {} bytes |", Tick::BYTES)));
 }
 
 /// The page's numbers and names of an enumeration.

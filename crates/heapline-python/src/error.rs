@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use heapline_analyze::system_words;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::{PyErr, create_exception};
 
@@ -35,7 +36,7 @@ pub(crate) fn from_analyze(error: heapline_analyze::Error, path: &Path) -> PyErr
     use heapline_analyze::Error;
     // `OSError` itself picks the subclass (`FileNotFoundError`...) for an errno.
     let os_error = |errno: i32, error: &std::io::Error| {
-        PyOSError::new_err((errno, strerror(error), path.as_os_str().to_owned()))
+        PyOSError::new_err((errno, system_words(error), path.as_os_str().to_owned()))
     };
     match error {
         Error::Io(error) => match error.raw_os_error() {
@@ -58,15 +59,6 @@ pub(crate) fn from_question(error: &heapline_analyze::Error) -> PyErr {
     match error {
         heapline_analyze::Error::Pattern { .. } => PyValueError::new_err(error.to_string()),
         error => CaptureError::new_err(error.to_string()),
-    }
-}
-
-/// The system's text for an error, without the number that Rust appends.
-pub(crate) fn strerror(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::signal::DefaultAction;
 pub(crate) struct ExitReport {
     /// What to show; `None` prints nothing.
     pub(crate) report: Option<ReportOptions>,
-    /// The process that was recorded: forked children inherit the callback and must not act on it.
+    /// The process that was recorded: forked children inherit the callback and have nothing to report.
     pub(crate) pid: u32,
     /// Where relative paths were meant when the program started.
     pub(crate) working_directory: PathBuf,
@@ -41,7 +41,13 @@ impl ExitReport {
     }
 
     fn finish(self, py: Python<'_>) {
-        if self.pid != std::process::id() || !heapline_trace::is_tracing() {
+        if !heapline_trace::is_tracing() {
+            return;
+        }
+        if self.pid != std::process::id() {
+            // A forked child has taken the recording over: it ends before the interpreter takes itself apart.
+            // SAFETY: as below.
+            let _ = unsafe { heapline_trace::stop() };
             return;
         }
         if self.report.is_some() {

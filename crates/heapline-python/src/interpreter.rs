@@ -6,6 +6,9 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
 
+use pyo3::intern;
+use pyo3::prelude::*;
+
 /// CPython's `PyCompilerFlags`.
 #[repr(C)]
 #[derive(Debug)]
@@ -58,6 +61,20 @@ impl Interpreter {
         });
         functions.as_ref()
     }
+}
+
+/// Whether the interpreter may run machine code that it compiles itself.
+pub(crate) fn has_jit(py: Python<'_>) -> bool {
+    // 3.13 has the optimizer that feeds the compiler only where it was configured in.
+    if symbol(c"PyUnstable_Optimizer_NewUOpOptimizer").is_some() {
+        return true;
+    }
+    let enabled = || -> PyResult<bool> {
+        let sys = py.import(intern!(py, "sys"))?;
+        sys.getattr(intern!(py, "_jit"))?.call_method0(intern!(py, "is_enabled"))?.extract()
+    };
+    // Before 3.14 there is no such name.
+    enabled().unwrap_or(false)
 }
 
 fn symbol(name: &CStr) -> Option<*mut c_void> {

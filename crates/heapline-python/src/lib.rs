@@ -46,7 +46,7 @@ mod _native {
     #[pymodule_export]
     use crate::process::{Loss, Process, Totals};
     #[pymodule_export]
-    use crate::recorder::{is_tracing, snapshot, start, stop, verify};
+    use crate::recorder::{is_tracing, snapshot, start, stop, verify, walks};
     #[pymodule_export]
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]

@@ -13,6 +13,9 @@ pub(crate) struct Process {
     arguments: Vec<String>,
     /// Process id.
     pid: u32,
+    /// The recorded process that this one was forked from, whose blocks it inherited; ``None`` if the recording began in
+    /// this one.
+    parent_pid: Option<u32>,
     /// Version of Python: ``"3.12.1"``.
     python_version: String,
     /// ``sys.implementation.name``.
@@ -27,6 +30,9 @@ pub(crate) struct Process {
     allocator: String,
     /// How frames were read: ``"interpreter"`` or ``"public"``.
     frame_access: String,
+    /// Where objects stand that Python reuses without an allocation: ``"seen"``, at the line that uses them now, or
+    /// ``"first_site"``, at the line that first used their memory.
+    free_lists: String,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     started_unix_ns: u64,
     /// Length of the recording until the recorder last looked at its clock, nanoseconds.
@@ -45,6 +51,7 @@ impl Process {
             program: process.program.clone(),
             arguments: process.arguments.clone(),
             pid: process.pid,
+            parent_pid: process.parent_pid,
             python_version: process.python_version.clone(),
             implementation: process.implementation.clone(),
             executable: process.executable.clone(),
@@ -52,6 +59,7 @@ impl Process {
             heapline_version: process.heapline_version.clone(),
             allocator: process.allocator.clone(),
             frame_access: process.frame_access.clone(),
+            free_lists: process.free_lists.clone(),
             started_unix_ns: process.started_unix_ns,
             duration_ns: process.duration_ns,
             finished: process.status == Status::Finished,
@@ -99,6 +107,14 @@ pub(crate) struct Totals {
     start_rss_bytes: Option<u64>,
     /// Distinct stacks that ever allocated.
     stacks: u64,
+    /// How often deep recursion was folded: stacks that go through such a place leave out frames.
+    folded_edges: u64,
+    /// Bytes of allocations that the recording's filters left out; in no other number.
+    dropped_bytes: u64,
+    /// Allocations that the recording's filters left out; in no other number.
+    dropped_count: u64,
+    /// What threads without the GIL allocated less what they freed and is not yet in the other numbers.
+    pending_bytes: i64,
 }
 
 impl Totals {
@@ -116,6 +132,10 @@ impl Totals {
             max_rss_bytes: totals.max_rss_bytes,
             start_rss_bytes: totals.start_rss_bytes,
             stacks: totals.stacks,
+            folded_edges: totals.folded_edges,
+            dropped_bytes: totals.dropped_bytes,
+            dropped_count: totals.dropped_count,
+            pending_bytes: totals.pending_bytes,
         }
     }
 }
@@ -138,7 +158,7 @@ pub(crate) struct Loss {
     kind: &'static str,
     /// How often; never 0.
     count: u64,
-    /// What was lost, in words: ``"3 forked children were not recorded"``.
+    /// What was lost, in words: ``"3 forked children, whose allocations are not in this capture"``.
     description: String,
 }
 

@@ -13,7 +13,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyString, PyTuple};
 
-use crate::error::strerror;
 use crate::interpreter::{CompilerFlags, Interpreter, standard_input};
 use crate::launcher::{Launch, script_directory};
 use crate::signal::die_by_interrupt;
@@ -299,11 +298,7 @@ fn open(file: &OsStr) -> std::io::Result<(Stream, CString)> {
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
-        _ => {
-            let text = strerror(error);
-            let mut letters = text.chars();
-            letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or(text)
-        }
+        _ => heapline_analyze::in_words(error),
     }
 }
 

@@ -7,8 +7,8 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heapline_trace::FrameAccess;
-use pyo3::exceptions::PyRuntimeWarning;
+use heapline_trace::{FrameAccess, Limits};
+use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -16,6 +16,7 @@ use pyo3::types::PyCFunction;
 
 use crate::error::{self, TracingError};
 use crate::facts;
+use crate::interpreter;
 use crate::snapshot::Snapshot;
 
 /// Whether the recording that goes on belongs to `heapline run`. Only changed and read with the GIL held.
@@ -44,12 +45,36 @@ pub(crate) fn begin(
     Ok(())
 }
 
+// The signature below needs literals: introspection shows nothing else.
+const _: () = {
+    let default = Limits::DEFAULT;
+    assert!(default.nodes == 2_097_152 && default.fold_after_nodes == 393_216);
+    assert!(default.codes == 262_144 && default.string_bytes == 33_554_432);
+};
+
 /// Starts to record every allocation of this process. See the stub for arguments and errors.
 #[pyfunction]
-#[pyo3(signature = (output = None))]
-pub(crate) fn start(py: Python<'_>, output: Option<PathBuf>) -> PyResult<()> {
+#[pyo3(signature = (
+    output = None,
+    *,
+    max_nodes = 2_097_152,
+    fold_after_nodes = 393_216,
+    max_codes = 262_144,
+    max_string_bytes = 33_554_432,
+))]
+pub(crate) fn start(
+    py: Python<'_>,
+    output: Option<PathBuf>,
+    max_nodes: usize,
+    fold_after_nodes: usize,
+    max_codes: usize,
+    max_string_bytes: usize,
+) -> PyResult<()> {
+    let limits =
+        Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
+    limits.check().map_err(PyValueError::new_err)?;
     let meta = facts::collect(py, &facts::running_program(py)?)?;
-    let options = heapline_trace::Options { output, meta };
+    let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py) };
     stop_at_exit(py)?;
     begin(py, &options, Owner::Program).map_err(|error| error::from_trace(&error))?;
     warn_of_slow_frames(py)
@@ -102,6 +127,16 @@ pub(crate) fn is_tracing() -> bool {
 pub(crate) fn verify() -> PyResult<()> {
     // SAFETY: as in `begin`: a Python function is calling.
     unsafe { heapline_trace::verify() }.map_err(TracingError::new_err)
+}
+
+/// What `HEAPLINE_WALK=verify` has counted: walks that were made both ways, those that ended at a token, mismatches.
+/// For tests.
+#[pyfunction]
+#[pyo3(name = "_walks")]
+pub(crate) fn walks() -> PyResult<(u64, u64, u64)> {
+    // SAFETY: as in `begin`: a Python function is calling.
+    let counts = unsafe { heapline_trace::walk_counts() }.map_err(|error| error::from_trace(&error))?;
+    Ok((counts.walks, counts.shortened, counts.mismatches))
 }
 
 /// Has a recording that the program leaves running ended in order when the interpreter ends, so that its capture

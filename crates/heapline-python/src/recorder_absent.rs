@@ -13,9 +13,22 @@ pub(crate) const REASON: &str =
 
 /// Always raises `UnsupportedError` on this platform.
 #[pyfunction]
-#[pyo3(signature = (output = None))]
-pub(crate) fn start(output: Option<PathBuf>) -> PyResult<()> {
-    let _ = output;
+#[pyo3(signature = (
+    output = None,
+    *,
+    max_nodes = 2_097_152,
+    fold_after_nodes = 393_216,
+    max_codes = 262_144,
+    max_string_bytes = 33_554_432,
+))]
+pub(crate) fn start(
+    output: Option<PathBuf>,
+    max_nodes: usize,
+    fold_after_nodes: usize,
+    max_codes: usize,
+    max_string_bytes: usize,
+) -> PyResult<()> {
+    let _ = (output, max_nodes, fold_after_nodes, max_codes, max_string_bytes);
     Err(UnsupportedError::new_err(REASON))
 }
 
@@ -41,5 +54,12 @@ pub(crate) fn is_tracing() -> bool {
 #[pyfunction]
 #[pyo3(name = "_verify")]
 pub(crate) fn verify() -> PyResult<()> {
+    Err(TracingError::new_err("no recording is going on"))
+}
+
+/// Always raises `TracingError` on this platform: no recording can be going on.
+#[pyfunction]
+#[pyo3(name = "_walks")]
+pub(crate) fn walks() -> PyResult<(u64, u64, u64)> {
     Err(TracingError::new_err("no recording is going on"))
 }

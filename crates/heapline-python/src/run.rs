@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::exit_report::{ExitReport, FileIdentity};
 use crate::facts;
+use crate::interpreter;
 use crate::program::{Outcome, Program};
 use crate::recorder::{self, Owner};
 
@@ -38,6 +39,8 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
     let options = heapline_trace::Options {
         output: Some(output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)))),
         meta: facts::collect(py, &program.name)?,
+        limits: heapline_trace::Limits::default(),
+        jit: interpreter::has_jit(py),
     };
     let program = program.prepare(py)?;
     if let Err(error) = start(py, options) {

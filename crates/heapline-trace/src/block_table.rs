@@ -1,20 +1,23 @@
-//! Which blocks are live: from a block's address to its stack and size.
+//! Which blocks are live: from a block's address to its account, size and birth.
 //!
 //! A radix map with one 4-byte slot for every 16-byte granule of the address space, in chunks that cover 16 MiB each
 //! and take memory as they are touched: finding a slot is two loads, without hashing. A slot holds
-//! `node << 5 | code`:
+//! `account << 5 | code`:
 //!
 //! | code | meaning |
 //! |---|---|
 //! | 0 (whole slot 0) | no block starts here |
-//! | 1..=17 | a block of `code - 1` bytes |
-//! | 18 | a larger block; its size is in the slot of its second granule |
-//! | 19 | a block of 128 MiB or more; its size is in the slots of its second and third granule |
-//! | 30 | not a block: 27 bits of the size of the block before |
-//! | 31 | a code object that the tree has keys into; `node` is its number, see [`crate::code`] |
+//! | 1..=17 | a block of `code - 1` bytes, its birth unknown |
+//! | 18 | a block of up to 8191 bytes; its size and birth are in the slot of its second granule |
+//! | 19 | a larger block; the rest of its size is in the slots of its third and fourth granule |
+//! | 30 | not a block: 27 bits that belong to the block before |
+//! | 31 | a code object that the tree has keys into; `account` is its number, see [`crate::code`] |
 //!
-//! A block of more than 16 bytes covers its second granule, so no other block's slot is there. Should a free have gone
-//! unseen and the memory be used anew, code 30 keeps what is left of the old block from being taken for a block.
+//! The slot of the second granule is `birth << 18 | low 13 bits of the size << 5 | 30`; births are base ticks, see
+//! [`crate::base_tick`].
+//!
+//! A block of more than 16 bytes covers its second granule, and one of more than 8 KiB its fourth, so no other
+//! block's slot is there. Should a free have gone unseen and the memory be used anew, code 30 keeps what is left of the old block from being taken for a block.
 //! Addresses that are not multiples of 16, or have more than 47 bits (no allocator of CPython's own returns either), are
 //! kept in a hash map aside.
 //!
@@ -22,37 +25,37 @@
 //! between its allocation and its free.
 
 use std::io;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rustc_hash::FxHashMap;
 
-use crate::errno::preserving_errno;
-use crate::region::Region;
+use crate::base_tick;
+use crate::chunks::{ADDRESS_BITS, Chunks, SLOTS};
 
-const ADDRESS_BITS: usize = 47;
-const CHUNK_BITS: usize = 24;
-const GRANULE_BITS: usize = 4;
-const SLOTS_PER_CHUNK: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
-const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
-
-const LARGE: u32 = 18;
-const HUGE: u32 = 19;
-const SIZE: u32 = 30;
+const SMALL: u32 = 18;
+const LARGE: u32 = 19;
+const REST: u32 = 30;
 const WATCHED: u32 = 31;
 
 /// Bits of a slot above its code.
 const VALUE_BITS: u32 = 27;
+const VALUE_MASK: usize = (1 << VALUE_BITS) - 1;
+/// Bits of a size that stand beside the birth.
+const LOW_SIZE_BITS: u32 = VALUE_BITS - base_tick::BITS;
+const LOW_SIZE_MASK: usize = (1 << LOW_SIZE_BITS) - 1;
 /// Bits that an address in the radix map has clear.
 const ASIDE: usize = !(((1 << ADDRESS_BITS) - 1) & !15);
-/// Most nodes that fit into a slot.
-pub(crate) const NODE_LIMIT: u32 = 1 << VALUE_BITS;
+/// Most accounts that fit into a slot.
+pub(crate) const ACCOUNT_LIMIT: u32 = 1 << VALUE_BITS;
 
 /// A live block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    pub(crate) node: u32,
+    pub(crate) account: u32,
     pub(crate) size: usize,
+    /// Base tick of its allocation. A block of at most 16 bytes comes back with [`base_tick::UNKNOWN`].
+    pub(crate) birth: u32,
 }
 
 /// What an address turned out to be.
@@ -71,39 +74,40 @@ pub(crate) struct NoSlot;
 /// All live blocks of a session.
 #[derive(Debug)]
 pub(crate) struct BlockTable {
-    directory: Region,
-    /// Number and memory of each chunk that exists.
-    chunks: Mutex<Vec<(usize, Region)>>,
+    chunks: Chunks,
     aside: Mutex<FxHashMap<usize, Block>>,
 }
 
 impl BlockTable {
     pub(crate) fn new() -> io::Result<Self> {
-        let directory = Region::lazy(CHUNKS * size_of::<AtomicPtr<AtomicU32>>())?;
-        Ok(Self { directory, chunks: Mutex::default(), aside: Mutex::default() })
+        Ok(Self { chunks: Chunks::new()?, aside: Mutex::default() })
     }
 
+    /// The slot of an address that has three more slots behind it in its chunk; `None` for all others, and where there
+    /// is no chunk yet.
     #[inline(always)]
-    fn chunk(&self, address: usize) -> &AtomicPtr<AtomicU32> {
-        debug_assert!(address >> ADDRESS_BITS == 0);
-        // SAFETY: user-space addresses have 47 bits here, so the index is below `CHUNKS`; zeroed memory is a valid
-        // null `AtomicPtr`.
-        unsafe { &*self.directory.base().cast::<AtomicPtr<AtomicU32>>().add(address >> CHUNK_BITS) }
-    }
-
-    /// The slot of an address in a chunk that starts at `chunk`.
-    ///
-    /// Two slots behind it are valid as well, unless the block ends before: a block does not end its chunk's slots
-    /// early, because the neighbouring granules are its own. A block that crosses into the next chunk is handled by
-    /// `slot` per granule.
-    #[inline(always)]
-    fn slot(&self, address: usize) -> Option<&AtomicU32> {
-        let chunk = self.chunk(address).load(Ordering::Acquire);
+    fn four_slots(&self, address: usize) -> Option<&[AtomicU32; 4]> {
+        let index = Chunks::index(address);
+        if address & ASIDE != 0 || index > SLOTS - 4 {
+            return None;
+        }
+        let chunk = self.chunks.chunk(address).load(Ordering::Acquire);
         if chunk.is_null() {
             return None;
         }
-        let index = (address >> GRANULE_BITS) & (SLOTS_PER_CHUNK - 1);
-        // SAFETY: a chunk has `SLOTS_PER_CHUNK` slots and lives as long as the table.
+        // SAFETY: a chunk has `SLOTS` slots and lives as long as the table.
+        Some(unsafe { &*chunk.add(index).cast() })
+    }
+
+    /// The slot of an address whose chunk exists.
+    #[inline(always)]
+    fn slot(&self, address: usize) -> Option<&AtomicU32> {
+        let chunk = self.chunks.chunk(address).load(Ordering::Acquire);
+        if chunk.is_null() {
+            return None;
+        }
+        let index = Chunks::index(address);
+        // SAFETY: a chunk has `SLOTS` slots and lives as long as the table.
         Some(unsafe { &*chunk.add(index) })
     }
 
@@ -111,67 +115,146 @@ impl BlockTable {
     fn slot_or_new(&self, address: usize) -> Result<&AtomicU32, NoSlot> {
         match self.slot(address) {
             Some(slot) => Ok(slot),
-            None => self.new_chunk(address),
+            None => {
+                self.chunks.make(address).map_err(|_| NoSlot)?;
+                self.slot(address).ok_or(NoSlot)
+            }
         }
     }
 
-    #[cold]
-    fn new_chunk(&self, address: usize) -> Result<&AtomicU32, NoSlot> {
-        let mut chunks = self.chunks.lock().map_err(|_| NoSlot)?;
-        if self.chunk(address).load(Ordering::Acquire).is_null() {
-            chunks.try_reserve(1).map_err(|_| NoSlot)?;
-            let memory = preserving_errno(|| Region::lazy(SLOTS_PER_CHUNK * size_of::<AtomicU32>()));
-            let memory = memory.map_err(|_| NoSlot)?;
-            self.chunk(address).store(memory.base().cast(), Ordering::Release);
-            chunks.push((address >> CHUNK_BITS, memory));
+    /// Records a block of ordinary size where the table knows of none; false if it has not.
+    #[inline(always)]
+    pub(crate) fn put_usual(&self, address: usize, block: Block) -> bool {
+        let Some([first, second, ..]) = self.four_slots(address) else { return false };
+        if first.load(Ordering::Relaxed) != 0 || block.size > LOW_SIZE_MASK {
+            return false;
         }
-        drop(chunks);
-        self.slot(address).ok_or(NoSlot)
+        if block.size <= 16 {
+            first.store(block.account << 5 | (block.size as u32 + 1), Ordering::Relaxed);
+        } else {
+            second.store(second_slot(block), Ordering::Relaxed);
+            first.store(block.account << 5 | SMALL, Ordering::Relaxed);
+        }
+        true
     }
 
     /// Records a block, and returns what the table thought was at its address: a block whose free was not seen.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn put(&self, address: usize, block: Block) -> Result<Entry, NoSlot> {
+        if self.put_usual(address, block) { Ok(Entry::Nothing) } else { self.put_slowly(address, block) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_slowly(&self, address: usize, block: Block) -> Result<Entry, NoSlot> {
         if address & ASIDE != 0 {
             return self.put_aside(address, block);
         }
         let slot = self.slot_or_new(address)?;
-        let stale = slot.load(Ordering::Relaxed);
-        let stale = if stale == 0 { Entry::Nothing } else { self.decode(address, stale) };
+        let stale = match slot.load(Ordering::Relaxed) {
+            0 => Entry::Nothing,
+            value if value & 31 == REST => self.take_around(address),
+            value => self.decode(address, value),
+        };
         if block.size <= 16 {
-            slot.store(block.node << 5 | (block.size as u32 + 1), Ordering::Relaxed);
+            slot.store(block.account << 5 | (block.size as u32 + 1), Ordering::Relaxed);
             return Ok(stale);
         }
-        self.slot_or_new(address + 16)?.store(size_slot(block.size), Ordering::Relaxed);
-        let rest = block.size >> VALUE_BITS;
+        self.slot_or_new(address + 16)?.store(second_slot(block), Ordering::Relaxed);
+        let rest = block.size >> LOW_SIZE_BITS;
         if rest == 0 {
-            slot.store(block.node << 5 | LARGE, Ordering::Relaxed);
+            slot.store(block.account << 5 | SMALL, Ordering::Relaxed);
         } else {
-            self.slot_or_new(address + 32)?.store(size_slot(rest), Ordering::Relaxed);
-            slot.store(block.node << 5 | HUGE, Ordering::Relaxed);
+            let (third, fourth) = (rest & VALUE_MASK, rest >> VALUE_BITS);
+            self.slot_or_new(address + 32)?.store((third as u32) << 5 | REST, Ordering::Relaxed);
+            self.slot_or_new(address + 48)?.store((fourth as u32) << 5 | REST, Ordering::Relaxed);
+            slot.store(block.account << 5 | LARGE, Ordering::Relaxed);
         }
         Ok(stale)
     }
 
-    /// Forgets what starts at this address and says what it was.
+    /// Forgets the block that has this address among its first granules: its free was not seen.
+    fn take_around(&self, address: usize) -> Entry {
+        for before in (16..=48).step_by(16) {
+            let Some(start) = address.checked_sub(before) else { break };
+            match self.slot(start).map_or(0, |slot| slot.load(Ordering::Relaxed)) {
+                value if value & 31 == REST => {}
+                value if value & 31 == SMALL || value & 31 == LARGE => return self.take(start),
+                _ => break,
+            }
+        }
+        Entry::Nothing
+    }
+
+    /// Gives a block of ordinary size to another account, born anew; says whose it was, and its size. `None` if there is
+    /// no such block.
     #[inline(always)]
+    pub(crate) fn move_usual(&self, address: usize, account: u32, birth: u32) -> Option<(u32, usize)> {
+        let [first, second, ..] = self.four_slots(address)?;
+        let value = first.load(Ordering::Relaxed);
+        let size = match value & 31 {
+            code @ 1..=17 => code as usize - 1,
+            SMALL => {
+                let rest = second.load(Ordering::Relaxed);
+                if rest & 31 != REST {
+                    return None;
+                }
+                let size = (rest >> 5) as usize & LOW_SIZE_MASK;
+                second.store(second_slot(Block { account, size, birth }), Ordering::Relaxed);
+                size
+            }
+            _ => return None,
+        };
+        first.store(account << 5 | value & 31, Ordering::Relaxed);
+        Some((value >> 5, size))
+    }
+
+    /// Forgets a block of ordinary size and says what it was; `None` if it has not looked.
+    #[inline(always)]
+    pub(crate) fn take_usual(&self, address: usize) -> Option<Entry> {
+        let [first, second, ..] = self.four_slots(address)?;
+        let value = first.load(Ordering::Relaxed);
+        if value == 0 {
+            return Some(Entry::Nothing);
+        }
+        let rest = second.load(Ordering::Relaxed);
+        if value & 31 == SMALL && rest & 31 == REST {
+            first.store(0, Ordering::Relaxed);
+            second.store(0, Ordering::Relaxed);
+            let size = (rest >> 5) as usize & LOW_SIZE_MASK;
+            let birth = rest >> (5 + LOW_SIZE_BITS);
+            return Some(Entry::Block(Block { account: value >> 5, size, birth }));
+        }
+        if value & 31 <= 17 {
+            first.store(0, Ordering::Relaxed);
+            let size = (value & 31) as usize - 1;
+            return Some(Entry::Block(Block { account: value >> 5, size, birth: base_tick::UNKNOWN }));
+        }
+        None
+    }
+
+    /// Forgets what starts at this address and says what it was.
+    #[inline]
     pub(crate) fn take(&self, address: usize) -> Entry {
+        self.take_usual(address).unwrap_or_else(|| self.take_slowly(address))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slowly(&self, address: usize) -> Entry {
         if address & ASIDE != 0 {
             return self.take_aside(address);
         }
         let Some(slot) = self.slot(address) else { return Entry::Nothing };
         let value = slot.load(Ordering::Relaxed);
-        if value == 0 || value & 31 == SIZE {
+        if value == 0 || value & 31 == REST {
             return Entry::Nothing;
         }
         slot.store(0, Ordering::Relaxed);
         let entry = self.decode(address, value);
         match value & 31 {
-            LARGE => self.clear_size(address + 16),
-            HUGE => {
-                self.clear_size(address + 16);
-                self.clear_size(address + 32);
-            }
+            SMALL => self.clear_rest(address + 16),
+            LARGE => [16, 32, 48].into_iter().for_each(|offset| self.clear_rest(address + offset)),
             _ => {}
         }
         entry
@@ -179,27 +262,39 @@ impl BlockTable {
 
     #[inline(always)]
     fn decode(&self, address: usize, value: u32) -> Entry {
-        let size = match value & 31 {
-            code @ 1..=17 => code as usize - 1,
-            LARGE => self.size_at(address + 16),
-            HUGE => self.size_at(address + 16) | self.size_at(address + 32) << VALUE_BITS,
-            WATCHED => return Entry::Watched(value >> 5),
+        let account = value >> 5;
+        let (size, birth) = match value & 31 {
+            code @ 1..=17 => (code as usize - 1, base_tick::UNKNOWN),
+            code @ (SMALL | LARGE) => match self.rest_at(address + 16) {
+                None => (0, base_tick::UNKNOWN),
+                Some(second) => {
+                    let low = second as usize & LOW_SIZE_MASK;
+                    let high = if code == LARGE { self.high_size(address) } else { 0 };
+                    (low | high << LOW_SIZE_BITS, second >> LOW_SIZE_BITS)
+                }
+            },
+            WATCHED => return Entry::Watched(account),
             _ => return Entry::Nothing,
         };
-        Entry::Block(Block { node: value >> 5, size })
+        Entry::Block(Block { account, size, birth })
     }
 
-    /// The part of a size that is kept here.
+    fn high_size(&self, address: usize) -> usize {
+        let part = |offset| self.rest_at(address + offset).unwrap_or(0) as usize;
+        part(32) | part(48) << VALUE_BITS
+    }
+
+    /// What is kept here of the block before.
     #[inline(always)]
-    fn size_at(&self, address: usize) -> usize {
-        let value = self.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed));
-        if value & 31 == SIZE { (value >> 5) as usize } else { 0 }
+    fn rest_at(&self, address: usize) -> Option<u32> {
+        let value = self.slot(address)?.load(Ordering::Relaxed);
+        (value & 31 == REST).then_some(value >> 5)
     }
 
     #[inline(always)]
-    fn clear_size(&self, address: usize) {
+    fn clear_rest(&self, address: usize) {
         if let Some(slot) = self.slot(address)
-            && slot.load(Ordering::Relaxed) & 31 == SIZE
+            && slot.load(Ordering::Relaxed) & 31 == REST
         {
             slot.store(0, Ordering::Relaxed);
         }
@@ -212,7 +307,7 @@ impl BlockTable {
             // Only static code objects lie there, and they do not die.
             return Ok(None);
         }
-        if number >= NODE_LIMIT {
+        if number >= ACCOUNT_LIMIT {
             return Err(NoSlot);
         }
         let known = match self.take(address) {
@@ -225,24 +320,41 @@ impl BlockTable {
 
     /// Visits every live block, and every code object under watch.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry)) {
-        let chunks = self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (number, memory) in chunks.iter() {
-            for index in 0..SLOTS_PER_CHUNK {
-                // SAFETY: the chunk has that many slots.
-                let value =
-                    unsafe { (*memory.base().cast::<AtomicU32>().add(index)).load(Ordering::Relaxed) };
-                if value != 0 && value & 31 != SIZE {
-                    visit(self.decode((number << CHUNK_BITS) + (index << GRANULE_BITS), value));
-                }
+        self.chunks.for_each_slot(|address, value| {
+            if value & 31 != REST {
+                visit(self.decode(address, value));
             }
+        });
+        self.aside().values().for_each(|block| visit(Entry::Block(*block)));
+    }
+
+    /// Whether the code object at `address` still carries its mark. One that cannot carry a mark does not die.
+    pub(crate) fn is_watched(&self, address: usize, number: u32) -> bool {
+        address & ASIDE != 0
+            || self.slot(address).is_some_and(|slot| slot.load(Ordering::Relaxed) == (number << 5 | WATCHED))
+    }
+
+    /// Makes the table usable in a forked child, where the thread that had the map of blocks aside in hand may not
+    /// exist any more: those blocks are forgotten then.
+    ///
+    /// # Safety
+    /// The caller is the only thread of the process.
+    pub(crate) unsafe fn reset_after_fork(&self) {
+        if matches!(self.aside.try_lock(), Err(TryLockError::WouldBlock)) {
+            // SAFETY: no other thread exists, so nobody holds or waits for the mutex. The old value is leaked, not
+            // dropped: it may be half written. A std mutex has no state outside itself.
+            unsafe { (&raw const self.aside).cast_mut().write(Mutex::default()) };
         }
-        let aside = self.aside.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        aside.values().for_each(|block| visit(Entry::Block(*block)));
+    }
+
+    /// The blocks aside. A panic cannot leave them half written: nothing panics while they are in hand.
+    fn aside(&self) -> MutexGuard<'_, FxHashMap<usize, Block>> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cold]
     fn put_aside(&self, address: usize, block: Block) -> Result<Entry, NoSlot> {
-        let mut blocks = self.aside.lock().map_err(|_| NoSlot)?;
+        let mut blocks = self.aside();
         blocks.try_reserve(1).map_err(|_| NoSlot)?;
         let stale = blocks.insert(address, block);
         Ok(stale.map_or(Entry::Nothing, Entry::Block))
@@ -250,103 +362,15 @@ impl BlockTable {
 
     #[cold]
     fn take_aside(&self, address: usize) -> Entry {
-        let taken = self.aside.lock().ok().and_then(|mut blocks| blocks.remove(&address));
-        taken.map_or(Entry::Nothing, Entry::Block)
+        self.aside().remove(&address).map_or(Entry::Nothing, Entry::Block)
     }
 }
 
-/// The low bits of a size, as they are kept in a slot.
+/// What the slot of a block's second granule holds.
 #[inline(always)]
-fn size_slot(size: usize) -> u32 {
-    (size as u32) << 5 | SIZE
+fn second_slot(block: Block) -> u32 {
+    (block.birth << LOW_SIZE_BITS | (block.size & LOW_SIZE_MASK) as u32) << 5 | REST
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    fn raw(table: &BlockTable, address: usize) -> u32 {
-        table.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed))
-    }
-
-    #[test]
-    fn what_is_left_of_a_block_whose_free_was_not_seen_is_no_block() {
-        let table = BlockTable::new().expect("address space");
-        table.put(0x5000, Block { node: 9, size: 1000 }).expect("memory");
-        assert_eq!(table.take(0x5010), Entry::Nothing);
-        let inside = Block { node: 3, size: 32 };
-        assert_eq!(table.put(0x5010, inside).expect("memory"), Entry::Nothing);
-        assert_eq!(table.take(0x5000), Entry::Block(Block { node: 9, size: 0 }));
-        assert_eq!(table.take(0x5010), Entry::Block(inside));
-    }
-
-    #[test]
-    fn sizes_of_every_class_come_back() {
-        let table = BlockTable::new().expect("address space");
-        let sizes =
-            [0, 1, 16, 17, 512, (1 << 27) - 1, 1 << 27, u32::MAX as usize, u32::MAX as usize + 1, 40 << 30];
-        for (number, size) in sizes.into_iter().enumerate() {
-            let address = 0x7000_0000_0000 + (number << 40);
-            let block = Block { node: NODE_LIMIT - 1 - number as u32, size };
-            assert_eq!(table.put(address, block).expect("memory"), Entry::Nothing);
-            assert_eq!(table.take(address), Entry::Block(block));
-            assert_eq!(table.take(address), Entry::Nothing);
-            assert_eq!((raw(&table, address + 16), raw(&table, address + 32)), (0, 0));
-        }
-    }
-
-    #[test]
-    fn a_size_may_lie_in_the_next_chunk() {
-        let table = BlockTable::new().expect("address space");
-        let address = (5 << CHUNK_BITS) - 16;
-        let block = Block { node: 3, size: 5 << 32 };
-        table.put(address, block).expect("memory");
-        assert_eq!(table.take(address), Entry::Block(block));
-    }
-
-    #[test]
-    fn a_watched_block_says_so_when_it_is_taken() {
-        let table = BlockTable::new().expect("address space");
-        let block = Block { node: 9, size: 176 };
-        table.put(0x5000, block).expect("memory");
-        assert_eq!(table.watch(0x5000, 4).expect("memory"), Some(block));
-        assert_eq!(table.watch(0x9000, 5).expect("memory"), None);
-        assert_eq!(raw(&table, 0x5010), 0, "the size is kept with the watched code object");
-        assert_eq!(table.take(0x5000), Entry::Watched(4));
-        assert_eq!(table.put(0x9000, block).expect("memory"), Entry::Watched(5));
-        assert_eq!(table.take(0x9000), Entry::Block(block));
-    }
-
-    proptest! {
-        #[test]
-        fn it_agrees_with_an_ordered_map(
-            operations in prop::collection::vec((0usize..400, 0usize..700, any::<u32>(), any::<bool>(), 0usize..40), 1..800)
-        ) {
-            let table = BlockTable::new().expect("address space");
-            let mut model: BTreeMap<usize, Block> = BTreeMap::new();
-            for (place, size, node, free, odd) in operations {
-                let base = (7 << CHUNK_BITS) - 3200;
-                let address = base + place * 16 + if odd == 0 { 8 } else { 0 };
-                if free {
-                    let expected = model.remove(&address).map_or(Entry::Nothing, Entry::Block);
-                    prop_assert_eq!(table.take(address), expected);
-                    continue;
-                }
-                let end = address + size.max(1);
-                let overlaps = model.range(..end.next_multiple_of(16)).next_back().is_some_and(|(at, block)| {
-                    (at + block.size.max(1)).next_multiple_of(16) > address & !15
-                });
-                if !overlaps {
-                    let block = Block { node: node % NODE_LIMIT, size };
-                    prop_assert_eq!(table.put(address, block).expect("memory"), Entry::Nothing);
-                    model.insert(address, block);
-                }
-            }
-            for (address, block) in model {
-                prop_assert_eq!(table.take(address), Entry::Block(block));
-            }
-        }
-    }
-}
+mod tests;

@@ -9,17 +9,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use heapline_format::{
-    EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LossKind, MAGIC, MAX_EXTENTS, TABLES_OFFSET,
-    TableHeader, TableId,
+    EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, LossKind, MAGIC, MAX_EXTENTS,
+    TABLES_OFFSET, TableHeader, TableId,
 };
 
-use crate::capture_file::{CaptureFile, allocate, describe, map_over};
+use crate::capture_file::{CaptureFile, allocate, describe, make_private, map_over};
 use crate::clock;
 use crate::error::Error;
+use crate::map_fault::Guard;
 use crate::region::Region;
+use crate::remains::Remains;
 
 const FIRST_EXTENT_BYTES: usize = 16 << 10;
-const LARGEST_EXTENT_BYTES: usize = 4 << 20;
+const LARGEST_EXTENT_BYTES: usize = 256 << 10;
 const RETRY_AFTER_NS: u64 = 1_000_000_000;
 
 /// Where the bytes of a capture are kept.
@@ -32,12 +34,17 @@ enum Backing {
 /// The header of a capture and the place where its tables grow.
 #[derive(Debug)]
 pub(crate) struct Capture {
+    /// Of the map of a file. Dropped first: it knows addresses of the regions.
+    guard: Option<Guard>,
+    /// What is shown if the map fails.
+    remains: Option<Remains>,
     header: Region,
     backing: Backing,
     end: u64,
     extents: Vec<(Extent, *const u8)>,
     /// After a failure to grow: not tried again before this time. A full disk is slow to say that it is full.
     retry_ns: u64,
+    given_up: bool,
 }
 
 /// One table: reserved address space, and how much of it is backed.
@@ -46,6 +53,8 @@ pub(crate) struct TableSpace {
     id: TableId,
     space: Region,
     committed: usize,
+    /// Whether what is committed is the file's.
+    in_file: bool,
 }
 
 /// The capture cannot grow any more.
@@ -94,7 +103,16 @@ impl Capture {
     }
 
     fn with(header: Region, backing: Backing) -> Self {
-        Self { header, backing, end: HEADER_BYTES as u64, extents: Vec::new(), retry_ns: 0 }
+        let guard = match backing {
+            Backing::File(_) => Guard::new(),
+            Backing::Memory => None,
+        };
+        if let Some(guard) = &guard {
+            guard.cover(&header);
+            guard.ends_at(header.base());
+        }
+        let end = HEADER_BYTES as u64;
+        Self { guard, remains: None, header, backing, end, extents: Vec::new(), retry_ns: 0, given_up: false }
     }
 
     /// Makes the file a capture: until now it began with zeros.
@@ -102,6 +120,38 @@ impl Capture {
         // SAFETY: the header region is mapped and 8-aligned at offset 0, where `magic` lies.
         let magic = unsafe { AtomicU64::from_ptr(self.header.base().cast()) };
         magic.store(u64::from_le_bytes(MAGIC), Ordering::Release);
+    }
+
+    /// Remembers what stands in the capture now, for the case that its map fails.
+    pub(crate) fn keep_remains(&mut self) -> io::Result<()> {
+        if self.guard.is_some() {
+            self.remains = Remains::of(&self.image()?);
+        }
+        Ok(())
+    }
+
+    /// Whether the map has failed, so that nothing in it can be relied on.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.guard.as_ref().is_some_and(Guard::failed)
+    }
+
+    /// Looks whether somebody has truncated the file: parts of the map that nobody touches fail without a sign.
+    pub(crate) fn check_file(&self) {
+        if let (Some(guard), Backing::File(file)) = (&self.guard, &self.backing)
+            && file.is_shorter_than(self.end)
+        {
+            guard.fail();
+        }
+    }
+
+    /// Parts with the file of a map that has failed; false if that was done before.
+    pub(crate) fn give_up(&mut self) -> bool {
+        if self.given_up {
+            return false;
+        }
+        self.given_up = true;
+        self.leave_file();
+        true
     }
 
     pub(crate) fn header(&self) -> *mut Header {
@@ -134,17 +184,25 @@ impl Capture {
         };
         let entry = TableHeader { records: 0, record_bytes: record_bytes as u32, reserved: 0 };
         self.write(TABLES_OFFSET + id as usize * TableHeader::BYTES, &entry.encode());
-        let mut table = TableSpace { id, space, committed: 0 };
+        let in_file = matches!(self.backing, Backing::File(_));
+        let mut table = TableSpace { id, space, committed: 0, in_file };
         self.extend(&mut table)?;
+        if let Some(guard) = &self.guard {
+            guard.cover(&table.space);
+        }
         Ok(table)
+    }
+
+    /// Where the header says how many records a table has.
+    pub(crate) fn records(&self, table: &TableSpace) -> *mut u64 {
+        // SAFETY: the directory lies inside the header region; `records` is the first field of an entry.
+        unsafe { self.header.base().add(TABLES_OFFSET + table.id as usize * TableHeader::BYTES).cast() }
     }
 
     /// States that the first `records` of a table are completely written.
     pub(crate) fn count(&self, table: &TableSpace, records: u64) {
-        let offset = TABLES_OFFSET + table.id as usize * TableHeader::BYTES;
-        // SAFETY: as in `lost`; `records` is the first field of the entry.
-        let entry = unsafe { AtomicU64::from_ptr(self.header.base().add(offset).cast()) };
-        entry.store(records, Ordering::Release);
+        // SAFETY: the header region is mapped for as long as `self`, and entries are 8-aligned inside it.
+        unsafe { AtomicU64::from_ptr(self.records(table)) }.store(records, Ordering::Release);
     }
 
     /// Gives a table its next extent. After a failure the next second's attempts fail at once.
@@ -159,7 +217,7 @@ impl Capture {
         })
     }
 
-    /// Gives a table an extent as large as what it has (at least 16 KiB, at most 4 MiB).
+    /// Gives a table an extent as large as what it has (at least 16 KiB, at most 256 KiB).
     fn extend(&mut self, table: &mut TableSpace) -> io::Result<()> {
         let bytes = table.committed.clamp(FIRST_EXTENT_BYTES, LARGEST_EXTENT_BYTES);
         let bytes = bytes.min(table.space.bytes() - table.committed);
@@ -170,6 +228,12 @@ impl Capture {
         let at = unsafe { table.space.base().add(table.committed) };
         if let Backing::File(file) = &mut self.backing {
             file.find_again()?;
+            // A file that lost its end must not get a new one: what then looks whole has a hole.
+            self.check_file();
+            if self.has_failed() {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+            let Backing::File(file) = &self.backing else { return Ok(()) };
             allocate(file.descriptor, self.end, bytes)?;
             map_over(at, bytes, file.descriptor, self.end)?;
         }
@@ -181,6 +245,9 @@ impl Capture {
         count.store(self.extents.len() as u32, Ordering::Release);
         table.committed += bytes;
         self.end += bytes as u64;
+        if let Some(guard) = &self.guard {
+            guard.ends_at(at.wrapping_add(bytes - 1));
+        }
         Ok(())
     }
 
@@ -213,7 +280,55 @@ impl Capture {
                 std::ptr::copy_nonoverlapping(*base, to, extent.bytes as usize);
             }
         }
-        Ok(image)
+        // Copying touches every page, so this may be when the map fails.
+        match &self.remains {
+            Some(remains) if self.has_failed() => Ok(remains.image(&image)),
+            _ => Ok(image),
+        }
+    }
+
+    /// Closes a forked child's own descriptor of the file: the lock on the file is to go with the parent. Nothing is
+    /// written to the file any more unless the descriptor is found again.
+    pub(crate) fn leave_file(&mut self) {
+        let descriptor = self.descriptor();
+        if let (Some(descriptor), Backing::File(file)) = (descriptor, &mut self.backing) {
+            // SAFETY: the descriptor still names our file, so it is ours to close.
+            unsafe { libc::close(descriptor) };
+            file.descriptor = -1;
+        }
+    }
+
+    /// Parts with the file: from now on the capture grows in memory, where it says of itself what this process knows,
+    /// and no losses. Its tables are parted with one by one, by [`Self::detach_table`].
+    pub(crate) fn detach(&mut self) -> io::Result<()> {
+        if let Backing::File(_) = self.backing {
+            self.leave_file();
+            make_private(&self.header, HEADER_BYTES)?;
+            self.backing = Backing::Memory;
+        }
+        let known = EXTENTS_OFFSET + self.extents.len() * Extent::BYTES;
+        // SAFETY: all of it lies inside the header region, which is mapped writable.
+        unsafe {
+            (*self.header()).extent_count = self.extents.len() as u32;
+            self.header.base().add(known).write_bytes(0, HEADER_BYTES - known);
+            self.header.base().add(LOST_OFFSET).write_bytes(0, LOST_SLOTS * size_of::<u64>());
+        }
+        Ok(())
+    }
+
+    /// Parts a table with the file, as it was when it had so many records.
+    pub(crate) fn detach_table(
+        &self,
+        table: &mut TableSpace,
+        records: usize,
+        record_bytes: usize,
+    ) -> io::Result<()> {
+        if table.in_file {
+            make_private(&table.space, (records * record_bytes).min(table.committed))?;
+            table.in_file = false;
+        }
+        self.count(table, records as u64);
+        Ok(())
     }
 
     /// The descriptor of the file, if there is one and it is still ours.
@@ -286,6 +401,62 @@ mod tests {
         let link = directory.join("link.heapline");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         assert!(Capture::create(Some(&link)).is_err());
+        std::fs::remove_dir_all(directory).expect("cleaned up");
+    }
+
+    #[test]
+    fn a_capture_that_parted_with_its_file_does_not_write_there() {
+        let directory = scratch("detach");
+        let path = directory.join("a.heapline");
+        let mut capture = Capture::create(Some(&path)).expect("a new file");
+        let mut table = capture.table(TableId::Nodes, 16, 1 << 20).expect("address space");
+        capture.publish();
+        let base = table.base();
+        // SAFETY: all offsets lie inside what is committed.
+        unsafe {
+            base.write(1);
+            base.add(20).write(2);
+        }
+        capture.lost(LossKind::Names).store(5, Ordering::Relaxed);
+        capture.count(&table, 1);
+        // The parent has gone on: a record and an extent that the child knows nothing of.
+        let mut header = Header { extent_count: 2, ..Header::default() }.encode();
+        header[..8].copy_from_slice(&MAGIC);
+        capture.write(0, &header);
+        capture.write(EXTENTS_OFFSET + Extent::BYTES, &[7; Extent::BYTES]);
+        capture.count(&table, 2);
+        let file = std::fs::read(&path).expect("the file");
+
+        capture.detach().expect("memory");
+        capture.detach_table(&mut table, 1, 16).expect("memory");
+        assert_eq!(table.base(), base, "addresses stay");
+        // SAFETY: as above.
+        let found = unsafe { (base.read(), base.add(20).read()) };
+        assert_eq!(found, (1, 0), "only what was counted is taken over");
+        // SAFETY: as above.
+        unsafe { base.write(9) };
+        capture.grow(&mut table).expect("memory");
+        // SAFETY: this lies inside the second extent.
+        unsafe { base.add(FIRST_EXTENT_BYTES).write(8) };
+        let image = capture.image().expect("memory");
+        assert_eq!((image[HEADER_BYTES], image[HEADER_BYTES + FIRST_EXTENT_BYTES]), (9, 8));
+        let found = Header::decode(&image).expect("a header");
+        assert_eq!((found.magic, found.extent_count), (u64::from_le_bytes(MAGIC), 2));
+        let entry = |bytes: &[u8], index: usize| {
+            Extent::decode(&bytes[EXTENTS_OFFSET + index * Extent::BYTES..]).expect("an extent")
+        };
+        assert_eq!(entry(&image, 1).offset, (HEADER_BYTES + FIRST_EXTENT_BYTES) as u64);
+        assert_eq!(
+            TableHeader::decode(&image[TABLES_OFFSET + TableId::Nodes as usize * TableHeader::BYTES..])
+                .expect("an entry")
+                .records,
+            1
+        );
+        assert_eq!(capture.lost(LossKind::Names).load(Ordering::Relaxed), 0);
+        assert_eq!(std::fs::read(&path).expect("the file"), file, "the file is as it was");
+        assert!(capture.path().is_none());
+        // Its lock went with the descriptor.
+        drop(Capture::create(Some(&path)).expect("the file may be replaced"));
         std::fs::remove_dir_all(directory).expect("cleaned up");
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use heapline_format::MAGIC;
 
+use crate::region::Region;
+
 /// A file that this process writes a capture to. It holds a lock by which other recorders see that it is in use.
 #[derive(Debug)]
 pub(crate) struct CaptureFile {
@@ -27,6 +29,13 @@ impl CaptureFile {
     /// Whether the descriptor still leads to the file: a program may have closed it and got the number for another.
     pub(crate) fn is_ours(&self) -> bool {
         identity(self.descriptor).ok() == Some((self.device, self.inode))
+    }
+
+    /// Whether the file is known to be shorter than it was made.
+    pub(crate) fn is_shorter_than(&self, bytes: u64) -> bool {
+        status(self.descriptor).is_ok_and(|found| {
+            (found.st_dev, found.st_ino) == (self.device, self.inode) && (found.st_size as u64) < bytes
+        })
     }
 
     /// Opens the file anew if the program has closed its descriptor.
@@ -112,13 +121,17 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
 }
 
 fn identity(descriptor: libc::c_int) -> io::Result<(u64, u64)> {
+    status(descriptor).map(|found| (found.st_dev, found.st_ino))
+}
+
+fn status(descriptor: libc::c_int) -> io::Result<libc::stat> {
     // SAFETY: `stat` is plain data for which zeros are valid, and fstat writes it or fails.
     unsafe {
         let mut found: libc::stat = std::mem::zeroed();
         if libc::fstat(descriptor, &raw mut found) != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok((found.st_dev, found.st_ino))
+        Ok(found)
     }
 }
 
@@ -183,6 +196,25 @@ pub(crate) fn map_over(at: *mut u8, bytes: usize, descriptor: libc::c_int, offse
         )
     };
     if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Puts private memory in the place of a region, with the same first `used` bytes and zeros behind them.
+pub(crate) fn make_private(region: &Region, used: usize) -> io::Result<()> {
+    let copy = Region::lazy(region.bytes())?;
+    let bytes = region.bytes();
+    // SAFETY: the caller knows that `used` bytes of the region can be read. The new memory then takes the region's
+    // addresses at once, so that whoever points there finds the same bytes; it belongs to the region from then on.
+    unsafe {
+        std::ptr::copy_nonoverlapping(region.base(), copy.base(), used.min(bytes));
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let moved =
+            libc::mremap(copy.base().cast(), bytes, bytes, flags, region.base().cast::<libc::c_void>());
+        if moved == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    std::mem::forget(copy);
+    Ok(())
 }
 
 /// The system's words without Rust's "(os error 13)".

@@ -18,26 +18,11 @@ use crate::ffi::{Api, PyObject, copy_string, with_errors_aside};
 use crate::layout::{Layout, read};
 use crate::string_table::StringTable;
 
-/// Most entries of code metadata in a capture.
-const LIMIT: usize = 1 << 20;
+/// The entry of code objects for whose metadata there was no room.
+const OTHER: u32 = 0;
+const OTHER_NAME: &str = "<function beyond the limit>";
 /// Longer names are cut.
 const NAME_CHARACTERS: usize = 1024;
-
-/// An edge of the tree whose key lies in a code object.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyedEdge {
-    pub(crate) parent: u32,
-    pub(crate) child: u32,
-    pub(crate) key: u64,
-    pub(crate) place: Place,
-}
-
-/// Where in a code object: what a node is found by when its code object was made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) instruction: u32,
-    pub(crate) line: u32,
-}
 
 /// A code object that is alive.
 #[derive(Debug)]
@@ -46,7 +31,10 @@ struct Watched {
     code: u32,
     /// What the block table knew of the object before it was marked.
     block: Option<Block>,
-    edges: Vec<KeyedEdge>,
+    /// Numbers of the tree's edges whose key lies in it.
+    edges: Vec<u32>,
+    /// Instructions that have a place, in order, and its number.
+    places: Vec<(u32, u32)>,
 }
 
 /// Code objects and their metadata.
@@ -58,7 +46,8 @@ pub(crate) struct CodeTable {
     watched: Vec<Option<Watched>>,
     free_numbers: Vec<u32>,
     by_address: FxHashMap<usize, u32>,
-    dormant: FxHashMap<(u32, u32, Place), u32>,
+    /// Children that dead code objects had, by parent and place.
+    dormant: FxHashMap<(u32, u32), u32>,
     names: Names,
 }
 
@@ -70,9 +59,15 @@ enum Names {
 }
 
 impl CodeTable {
-    pub(crate) fn new(capture: &mut Capture, layout: Option<&'static Layout>) -> std::io::Result<Self> {
-        let space = capture.table(TableId::Codes, Code::BYTES, LIMIT * Code::BYTES)?;
-        Ok(Self {
+    pub(crate) fn new(
+        capture: &mut Capture,
+        strings: &mut StringTable,
+        limit: usize,
+        layout: Option<&'static Layout>,
+    ) -> std::io::Result<Self> {
+        let limit_bytes = (limit.clamp(256, 1 << 26) * Code::BYTES).next_multiple_of(4096);
+        let space = capture.table(TableId::Codes, Code::BYTES, limit_bytes)?;
+        let mut table = Self {
             space,
             records: 0,
             ids: FxHashMap::default(),
@@ -81,7 +76,30 @@ impl CodeTable {
             by_address: FxHashMap::default(),
             dormant: FxHashMap::default(),
             names: layout.map_or(Names::Attributes, Names::Fields),
-        })
+        };
+        let other = strings
+            .intern(capture, OTHER_NAME)
+            .and_then(|name| table.entry(capture, Code { filename: name, name, first_line: 0, flags: 0 }));
+        match other {
+            Ok(OTHER) => Ok(table),
+            _ => Err(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+        }
+    }
+
+    /// Parts with the capture's file.
+    pub(crate) fn detach(&mut self, capture: &Capture) -> std::io::Result<()> {
+        capture.detach_table(&mut self.space, self.records, Code::BYTES)
+    }
+
+    /// How many numbers were given out.
+    pub(crate) fn numbers(&self) -> u32 {
+        self.watched.len() as u32
+    }
+
+    /// Whether the code object with this number is dead without our having heard of it: its mark is gone.
+    pub(crate) fn was_missed(&self, number: u32, blocks: &BlockTable) -> bool {
+        let watched = self.watched.get(number as usize).and_then(Option::as_ref);
+        watched.is_some_and(|watched| !blocks.is_watched(watched.address, number))
     }
 
     /// The number of a code object under watch; begins to watch it if need be.
@@ -102,14 +120,18 @@ impl CodeTable {
             return Ok(*number);
         }
         // SAFETY: as the caller promises.
-        let metadata = unsafe { self.metadata(api, capture, strings, object) }?;
-        let code = self.entry(capture, metadata)?;
+        let known = unsafe { self.metadata(api, capture, strings, object) }
+            .and_then(|metadata| self.entry(capture, metadata));
+        let code = known.unwrap_or_else(|Full| {
+            capture.lost(LossKind::Names).fetch_add(1, Ordering::Relaxed);
+            OTHER
+        });
         let number = self.free_numbers.pop().unwrap_or(self.watched.len() as u32);
         let Ok(block) = blocks.watch(address, number) else {
             self.free_numbers.push(number);
             return Err(Full);
         };
-        let watched = Some(Watched { address, code, block, edges: Vec::new() });
+        let watched = Some(Watched { address, code, block, edges: Vec::new(), places: Vec::new() });
         match self.watched.get_mut(number as usize) {
             Some(place) => *place = watched,
             None => self.watched.push(watched),
@@ -126,45 +148,63 @@ impl CodeTable {
         self.free_numbers.try_reserve(1).map_err(|_| Full)
     }
 
-    /// Index of the metadata entry of a watched code object.
-    pub(crate) fn code(&self, number: u32) -> u32 {
-        self.watched[number as usize].as_ref().map_or(0, |watched| watched.code)
-    }
-
     /// The block that a watched code object is, if the block table knew it.
     pub(crate) fn block(&self, number: u32) -> Option<Block> {
         self.watched.get(number as usize)?.as_ref()?.block
     }
 
-    /// Remembers an edge whose key lies in a watched code object; false when there is no memory for it.
-    pub(crate) fn add_edge(&mut self, number: u32, edge: KeyedEdge) -> bool {
-        if let Some(Some(watched)) = self.watched.get_mut(number as usize)
-            && watched.edges.try_reserve(1).is_ok()
-        {
-            watched.edges.push(edge);
-            return true;
+    /// The place of an instruction of a watched code object. `find` makes it the first time: finding an
+    /// instruction's line walks the code object's line table.
+    pub(crate) fn place(
+        &mut self,
+        number: u32,
+        instruction: u32,
+        find: impl FnOnce(u32) -> Result<u32, Full>,
+    ) -> Result<u32, Full> {
+        let Some(Some(watched)) = self.watched.get_mut(number as usize) else { return Err(Full) };
+        match watched.places.binary_search_by_key(&instruction, |(known, _)| *known) {
+            Ok(index) => Ok(watched.places[index].1),
+            Err(index) => {
+                watched.places.try_reserve(1).map_err(|_| Full)?;
+                let place = find(watched.code)?;
+                watched.places.insert(index, (instruction, place));
+                Ok(place)
+            }
         }
-        false
     }
 
-    /// The node that a code object with the same metadata, now dead, had here.
-    pub(crate) fn dormant(&self, code: u32, parent: u32, place: Place) -> Option<u32> {
-        self.dormant.get(&(code, parent, place)).copied()
+    /// Makes room for one more edge of a watched code object; false when there is no memory for it.
+    pub(crate) fn reserve_edge(&mut self, number: u32) -> bool {
+        let watched = self.watched.get_mut(number as usize).and_then(Option::as_mut);
+        watched.is_some_and(|watched| watched.edges.try_reserve(1).is_ok())
+    }
+
+    /// Remembers an edge whose key lies in a watched code object, for which room was made.
+    pub(crate) fn add_edge(&mut self, number: u32, edge: u32) {
+        if let Some(Some(watched)) = self.watched.get_mut(number as usize) {
+            watched.edges.push(edge);
+        }
+    }
+
+    /// The child that a code object with the same metadata, now dead, had at this place.
+    pub(crate) fn dormant(&self, parent: u32, place: u32) -> Option<u32> {
+        self.dormant.get(&(parent, place)).copied()
+    }
+
+    /// Remembers a child for the next code object of the same metadata.
+    pub(crate) fn set_dormant(&mut self, parent: u32, place: u32, child: u32) {
+        if self.dormant.try_reserve(1).is_ok() {
+            self.dormant.insert((parent, place), child);
+        }
     }
 
     /// A watched code object was freed: returns the block that it was, and its edges.
-    pub(crate) fn died(&mut self, number: u32) -> (Option<Block>, Vec<KeyedEdge>) {
+    pub(crate) fn died(&mut self, number: u32) -> (Option<Block>, Vec<u32>) {
         let Some(watched) = self.watched.get_mut(number as usize).and_then(Option::take) else {
             return (None, Vec::new());
         };
         self.by_address.remove(&watched.address);
         self.free_numbers.push(number);
-        for edge in watched.edges.iter().filter(|edge| edge.child != edge.parent) {
-            if self.dormant.try_reserve(1).is_err() {
-                break;
-            }
-            self.dormant.insert((watched.code, edge.parent, edge.place), edge.child);
-        }
         (watched.block, watched.edges)
     }
 

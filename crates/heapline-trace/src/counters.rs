@@ -1,18 +1,18 @@
-//! Live and cumulative counts per node, and the high-water mark with the share that each node has in it.
+//! Live and cumulative counts per account, and the high-water mark with the share that each account has in it.
 //!
 //! # The mark in constant time
-//! Live bytes L move up and down; M is their maximum. What each node held *when L was last at M* is wanted, without a
-//! copy of all nodes at every new maximum. Let an *epoch* begin whenever L first falls (or changes without a new
-//! maximum) after having stood at M. In an epoch, the first time a node is about to change, its live value, which is
-//! still the one it had at M, is saved together with the epoch. So at any moment a node's value at M is the saved
+//! Live bytes L move up and down; M is their maximum. What each account held *when L was last at M* is wanted, without
+//! a copy of all of them at every new maximum. Let an *epoch* begin whenever L first falls (or changes without a new
+//! maximum) after having stood at M. In an epoch, the first time an account is about to change, its live value, which is
+//! still the one it had at M, is saved together with the epoch. So at any moment an account's value at M is the saved
 //! one if it was saved in the current epoch, and the live one otherwise; while L stands at M every live value is the
 //! one. An allocation or free costs one comparison more, and a new maximum nothing.
 //!
-//! Epochs are 32-bit; when they run out, all nodes' epochs are set back to 0, once in four billion maxima.
+//! Epochs are 32-bit; when they run out, all epochs are set back to 0, once in four billion maxima.
 
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use heapline_format::{Counters, Header};
+use heapline_format::{Account, Counters, Header};
 
 use crate::clock;
 use crate::errno::preserving_errno;
@@ -25,14 +25,15 @@ const RSS_INTERVAL_NS: u64 = 10_000_000;
 #[derive(Debug)]
 pub(crate) struct Accounts {
     header: *mut Header,
+    accounts: *mut Account,
     counters: *mut Counters,
-    /// Nodes of the tree, each of which has counters.
-    nodes: usize,
+    /// How many accounts there are, as the capture's header says.
+    count: *const u64,
     start_ns: u64,
     rss_ns: u64,
 }
 
-/// What several allocations and frees of one node come to.
+/// What several allocations and frees of one account come to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) allocated_bytes: u64,
@@ -43,33 +44,35 @@ pub(crate) struct Batch {
 
 impl Accounts {
     /// # Safety
-    /// `header` and `counters` stay mapped as long as the value is used, and nobody else writes to them.
-    pub(crate) unsafe fn new(header: *mut Header, counters: *mut Counters, start_ns: u64) -> Self {
+    /// All stay mapped as long as the value is used, and nobody else writes to them but for new records behind those
+    /// that are counted.
+    pub(crate) unsafe fn new(
+        header: *mut Header,
+        accounts: *mut Account,
+        counters: *mut Counters,
+        count: *const u64,
+        start_ns: u64,
+    ) -> Self {
         // SAFETY: as the caller promises.
         unsafe { (*header).at_high_water_mark = 1 };
-        Self { header, counters, nodes: 0, start_ns, rss_ns: 0 }
-    }
-
-    /// States how many nodes there are.
-    pub(crate) fn set_nodes(&mut self, nodes: u32) {
-        self.nodes = nodes as usize;
+        Self { header, accounts, counters, count, start_ns, rss_ns: 0 }
     }
 
     /// # Safety
-    /// `node` is a node of the tree.
-    pub(crate) unsafe fn get(&self, node: u32) -> Counters {
-        // SAFETY: the caller vouches for the node.
-        unsafe { *self.counters.add(node as usize) }
+    /// The account exists.
+    pub(crate) unsafe fn get(&self, account: u32) -> Counters {
+        // SAFETY: the caller vouches for the account.
+        unsafe { *self.counters.add(account as usize) }
     }
 
     /// # Safety
-    /// `node` is a node of the tree, so its counters are mapped.
+    /// The account exists, so its records are mapped.
     #[inline(always)]
-    pub(crate) unsafe fn allocated(&mut self, node: u32, size: usize) {
-        // SAFETY: the constructor's caller vouches for the header, this one's for the node.
+    pub(crate) unsafe fn allocated(&mut self, account: u32, size: usize) {
+        // SAFETY: the constructor's caller vouches for the header, this one's for the account.
         unsafe {
-            self.rise(node, size as u64);
-            let counters = &mut *self.counters.add(node as usize);
+            self.rise(account, size as u64, 1);
+            let counters = &mut *self.counters.add(account as usize);
             counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
             counters.live_count = counters.live_count.wrapping_add(1);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
@@ -78,34 +81,59 @@ impl Accounts {
     }
 
     /// # Safety
-    /// As for [`Self::allocated`]; and this node's live counters include the block.
+    /// As for [`Self::allocated`]; and this account's live counters include the block.
     #[inline(always)]
-    pub(crate) unsafe fn freed(&mut self, node: u32, size: usize) {
+    pub(crate) unsafe fn freed(&mut self, account: u32, size: usize) {
         // SAFETY: as above.
         unsafe {
-            self.fall(node, size as u64);
-            let counters = &mut *self.counters.add(node as usize);
+            self.fall(account, size as u64, 1);
+            let counters = &mut *self.counters.add(account as usize);
             counters.live_bytes = counters.live_bytes.wrapping_sub(size as u64);
             counters.live_count = counters.live_count.wrapping_sub(1);
         }
     }
 
-    /// Several at once, all allocations before all frees.
+    /// A live block changes its account: memory that the interpreter uses again without an allocation. It counts as an
+    /// allocation of the new account.
+    ///
+    /// # Safety
+    /// As for [`Self::freed`], for the account that it leaves.
+    #[inline(always)]
+    pub(crate) unsafe fn moved(&mut self, from: u32, to: u32, size: usize) {
+        // SAFETY: as above.
+        unsafe {
+            if from != to {
+                self.save(from);
+                let counters = &mut *self.counters.add(from as usize);
+                counters.live_bytes = counters.live_bytes.wrapping_sub(size as u64);
+                counters.live_count = counters.live_count.wrapping_sub(1);
+                self.save(to);
+                let counters = &mut *self.counters.add(to as usize);
+                counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
+                counters.live_count = counters.live_count.wrapping_add(1);
+            }
+            let counters = &mut *self.counters.add(to as usize);
+            counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
+            counters.allocated_count = counters.allocated_count.wrapping_add(1);
+        }
+    }
+
+    /// Several allocations and frees of one account at once, all allocations before all frees.
     ///
     /// # Safety
     /// As for [`Self::freed`].
-    pub(crate) unsafe fn batch(&mut self, node: u32, batch: Batch) {
+    pub(crate) unsafe fn batch(&mut self, account: u32, batch: Batch) {
         // SAFETY: as above.
         unsafe {
-            self.rise(node, batch.allocated_bytes);
-            let counters = &mut *self.counters.add(node as usize);
+            self.rise(account, batch.allocated_bytes, batch.allocated_count);
+            let counters = &mut *self.counters.add(account as usize);
             counters.live_bytes = counters.live_bytes.wrapping_add(batch.allocated_bytes);
             counters.live_count = counters.live_count.wrapping_add(batch.allocated_count as u32);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(batch.allocated_bytes);
             counters.allocated_count = counters.allocated_count.wrapping_add(batch.allocated_count);
             if batch.freed_count > 0 {
-                self.fall(node, batch.freed_bytes);
-                let counters = &mut *self.counters.add(node as usize);
+                self.fall(account, batch.freed_bytes, batch.freed_count);
+                let counters = &mut *self.counters.add(account as usize);
                 counters.live_bytes = counters.live_bytes.wrapping_sub(batch.freed_bytes);
                 counters.live_count = counters.live_count.wrapping_sub(batch.freed_count as u32);
             }
@@ -113,43 +141,47 @@ impl Accounts {
     }
 
     #[inline(always)]
-    unsafe fn rise(&mut self, node: u32, bytes: u64) {
+    unsafe fn rise(&mut self, account: u32, bytes: u64, count: u64) {
         // SAFETY: as for `allocated`.
         unsafe {
             let header = &mut *self.header;
+            header.live_count = header.live_count.wrapping_add(count);
             header.live_bytes = header.live_bytes.wrapping_add(bytes);
             if header.live_bytes > header.high_water_mark_bytes {
                 header.high_water_mark_bytes = header.live_bytes;
                 compiler_fence(Ordering::Release);
                 header.at_high_water_mark = 1;
             } else {
-                self.save(node);
+                self.save(account);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn fall(&mut self, node: u32, bytes: u64) {
+    unsafe fn fall(&mut self, account: u32, bytes: u64, count: u64) {
         // SAFETY: as for `allocated`.
         unsafe {
             if (*self.header).at_high_water_mark != 0 {
                 self.leave_mark();
             }
-            self.save(node);
-            (*self.header).live_bytes = (*self.header).live_bytes.wrapping_sub(bytes);
+            self.save(account);
+            let header = &mut *self.header;
+            header.live_count = header.live_count.wrapping_sub(count);
+            header.live_bytes = header.live_bytes.wrapping_sub(bytes);
         }
     }
 
-    /// Saves a node's value at the mark before it changes.
+    /// Saves an account's value at the mark before it changes.
     #[inline(always)]
-    unsafe fn save(&mut self, node: u32) {
+    unsafe fn save(&mut self, account: u32) {
         // SAFETY: as for `allocated`.
         unsafe {
             let header = &*self.header;
-            let counters = &mut *self.counters.add(node as usize);
+            let counters = &mut *self.counters.add(account as usize);
             if counters.epoch != header.epoch && header.at_high_water_mark == 0 {
-                counters.saved_bytes = counters.live_bytes;
-                counters.saved_count = counters.live_count;
+                let saved = &mut *self.accounts.add(account as usize);
+                saved.saved_bytes = counters.live_bytes;
+                saved.saved_count = counters.live_count;
                 // Whoever reads the file at this instant takes the saved value once it sees the epoch.
                 compiler_fence(Ordering::Release);
                 counters.epoch = header.epoch;
@@ -158,6 +190,7 @@ impl Accounts {
     }
 
     /// Live bytes are about to fall from their maximum: a new epoch.
+    #[inline(never)]
     unsafe fn leave_mark(&mut self) {
         // SAFETY: as for `allocated`.
         unsafe {
@@ -179,20 +212,62 @@ impl Accounts {
     }
 
     #[cold]
+    #[inline(never)]
     unsafe fn restart_epochs(&mut self) {
-        // SAFETY: the space behind `counters` up to the number of nodes is mapped; records behind it are never
-        // reached because `nodes` is what the table counts.
+        // SAFETY: the space behind `counters` is mapped as far as the table counts records.
         unsafe {
-            for node in 0..self.nodes {
-                (*self.counters.add(node)).epoch = 0;
+            for account in 0..*self.count as usize {
+                (*self.counters.add(account)).epoch = 0;
             }
             (*self.header).epoch = 0;
         }
     }
 
-    /// Looks at the clock and the resident set size.
+    /// Makes all counts zero and forgets what was saved: for books that begin with blocks that are live already.
+    ///
+    /// # Safety
+    /// As for [`Self::new`].
+    pub(crate) unsafe fn restart(&mut self) {
+        // SAFETY: both tables are mapped as far as the capture counts records.
+        unsafe {
+            for account in 0..*self.count as usize {
+                *self.counters.add(account) = Counters::default();
+                let saved = &mut *self.accounts.add(account);
+                (saved.saved_bytes, saved.saved_count) = (0, 0);
+            }
+        }
+    }
+
+    /// Counts a block that is live already.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
+    pub(crate) unsafe fn inherit(&mut self, account: u32, size: usize) {
+        // SAFETY: as above.
+        unsafe {
+            let counters = &mut *self.counters.add(account as usize);
+            counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
+            counters.live_count = counters.live_count.wrapping_add(1);
+            let header = &mut *self.header;
+            header.live_bytes = header.live_bytes.wrapping_add(size as u64);
+            header.live_count = header.live_count.wrapping_add(1);
+        }
+    }
+
+    /// What is live is the maximum so far.
+    pub(crate) fn stand_at_mark(&mut self, now: u64) {
+        let resident = self.look(now);
+        // SAFETY: the constructor's caller vouches for the header.
+        let header = unsafe { &mut *self.header };
+        header.high_water_mark_bytes = header.live_bytes;
+        header.high_water_mark_ns = header.now_ns;
+        header.high_water_mark_rss_bytes = resident;
+        header.at_high_water_mark = 1;
+    }
+
+    /// Looks at the resident set size.
     #[cold]
-    pub(crate) fn look(&mut self, now: u64) {
+    pub(crate) fn look(&mut self, now: u64) -> u64 {
         self.rss_ns = now;
         let resident = preserving_errno(rss::current_bytes);
         // SAFETY: the constructor's caller vouches for the header.
@@ -201,6 +276,7 @@ impl Accounts {
             (*self.header).rss_bytes = resident;
             (*self.header).max_rss_bytes = (*self.header).max_rss_bytes.max(resident);
         }
+        resident
     }
 }
 
@@ -227,48 +303,52 @@ mod tests {
         }
     }
 
-    fn at_mark(header: &Header, counters: &Counters) -> (u64, u32) {
+    fn at_mark(header: &Header, account: &Account, counters: &Counters) -> (u64, u32) {
         if header.at_high_water_mark == 0 && counters.epoch == header.epoch {
-            (counters.saved_bytes, counters.saved_count)
+            (account.saved_bytes, account.saved_count)
         } else {
             (counters.live_bytes, counters.live_count)
         }
     }
 
     fn agrees(first_epoch: u32, operations: Vec<(u32, usize, bool)>) -> Result<(), TestCaseError> {
-        const NODES: usize = 6;
+        const ACCOUNTS: usize = 6;
         let mut header = Box::new(Header { epoch: first_epoch, ..Header::default() });
-        let mut counters = vec![Counters::default(); NODES];
-        let mut model = Model { live: vec![(0, 0); NODES], mark: 0, at_mark: vec![(0, 0); NODES] };
+        let mut counters = vec![Counters::default(); ACCOUNTS];
+        let mut records = vec![Account::default(); ACCOUNTS];
+        let count = ACCOUNTS as u64;
+        let mut model = Model { live: vec![(0, 0); ACCOUNTS], mark: 0, at_mark: vec![(0, 0); ACCOUNTS] };
         let mut blocks: Vec<(u32, usize)> = Vec::new();
-        // SAFETY: header and counters outlive the accounts and are only read through the same pointers.
-        let (header, counters) = (&raw mut *header, counters.as_mut_ptr());
+        // SAFETY: header, records and counters outlive the accounts and are only read through the same pointers.
+        let (header, counters, records) = (&raw mut *header, counters.as_mut_ptr(), records.as_mut_ptr());
         // SAFETY: as above.
-        let mut accounts = unsafe { Accounts::new(header, counters, clock::now_ns()) };
-        accounts.set_nodes(NODES as u32);
-        for (node, size, free) in operations {
+        let mut accounts =
+            unsafe { Accounts::new(header, records, counters, &raw const count, clock::now_ns()) };
+        for (account, size, free) in operations {
             if free && !blocks.is_empty() {
-                let (node, size) = blocks.swap_remove(size % blocks.len());
-                // SAFETY: the node is below `NODES` and holds this block.
-                unsafe { accounts.freed(node, size) };
-                let live = &mut model.live[node as usize];
+                let (account, size) = blocks.swap_remove(size % blocks.len());
+                // SAFETY: the account is below `ACCOUNTS` and holds this block.
+                unsafe { accounts.freed(account, size) };
+                let live = &mut model.live[account as usize];
                 *live = (live.0 - size as u64, live.1 - 1);
             } else {
-                blocks.push((node, size));
+                blocks.push((account, size));
                 // SAFETY: as above.
-                unsafe { accounts.allocated(node, size) };
-                let live = &mut model.live[node as usize];
+                unsafe { accounts.allocated(account, size) };
+                let live = &mut model.live[account as usize];
                 *live = (live.0 + size as u64, live.1 + 1);
             }
             model.note();
             // SAFETY: nothing else points into the header now.
             let header = unsafe { &*header };
             prop_assert_eq!(header.high_water_mark_bytes, model.mark);
-            for node in 0..NODES {
+            for account in 0..ACCOUNTS {
                 // SAFETY: as above.
-                let found = unsafe { accounts.get(node as u32) };
-                prop_assert_eq!((found.live_bytes, found.live_count), model.live[node]);
-                prop_assert_eq!(at_mark(header, &found), model.at_mark[node]);
+                let found = unsafe { accounts.get(account as u32) };
+                prop_assert_eq!((found.live_bytes, found.live_count), model.live[account]);
+                // SAFETY: as above.
+                let record = unsafe { *records.add(account) };
+                prop_assert_eq!(at_mark(header, &record, &found), model.at_mark[account]);
             }
         }
         Ok(())

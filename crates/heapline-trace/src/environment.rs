@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::ffi::{self, Api, PyObject};
 use crate::layout::Layout;
 use crate::layout_check::{self, FrameAccess};
+use crate::thread_state;
 
 /// The interpreter that this process runs.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) layout: Option<&'static Layout>,
     pub(crate) frame_access: FrameAccess,
     pub(crate) main_interpreter: *mut c_void,
+    /// Where a thread state names its interpreter, if the layout is known.
+    pub(crate) interpreter_offset: Option<usize>,
     /// Up to 3.11 the "current" thread state is the same for all threads: that of whoever holds the GIL.
     pub(crate) state_is_shared: bool,
     /// The type of code objects; borrowed, static.
@@ -55,7 +58,17 @@ pub(crate) unsafe fn find() -> Result<&'static Environment, Error> {
     // SAFETY: no preconditions.
     let main_interpreter = unsafe { (api.interpreter_main)() };
     let state_is_shared = version < (3, 12);
-    let found =
-        Environment { api, layout, frame_access, main_interpreter, state_is_shared, code_type, version_hex };
+    // SAFETY: the GIL is held.
+    unsafe { thread_state::find(api, layout) };
+    let found = Environment {
+        api,
+        layout,
+        frame_access,
+        main_interpreter,
+        interpreter_offset: layout.map(|layout| layout.interpreter),
+        state_is_shared,
+        code_type,
+        version_hex,
+    };
     Ok(ENVIRONMENT.get_or_init(|| found))
 }

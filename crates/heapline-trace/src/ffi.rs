@@ -33,6 +33,9 @@ pub struct Allocator {
     pub(crate) free: unsafe extern "C" fn(*mut c_void, *mut c_void),
 }
 
+/// CPython's `PyRefTracer`.
+pub(crate) type RefTracer = unsafe extern "C" fn(*mut PyObject, c_int, *mut c_void) -> c_int;
+
 macro_rules! api {
     (
         required { $($(#[$rdoc:meta])* $rname:ident = $($rsymbol:literal)|+ : fn($($rarg:ty),*) $(-> $rret:ty)?;)* }
@@ -76,6 +79,8 @@ api! {
         object_free = "PyObject_Free": fn(*mut c_void);
         /// The calling thread's state, or null (3.10, 3.11: the state of whoever holds the GIL).
         thread_state = "PyThreadState_GetUnchecked" | "_PyThreadState_UncheckedGet": fn() -> *mut PyThreadState;
+        save_thread = "PyEval_SaveThread": fn() -> *mut PyThreadState;
+        restore_thread = "PyEval_RestoreThread": fn(*mut PyThreadState);
         gilstate_this_thread = "PyGILState_GetThisThreadState": fn() -> *mut PyThreadState;
         thread_state_interpreter = "PyThreadState_GetInterpreter": fn(*mut PyThreadState) -> *mut c_void;
         interpreter_main = "PyInterpreterState_Main": fn() -> *mut c_void;
@@ -107,6 +112,9 @@ api! {
         /// Looks an attribute up on a type's MRO without calling anything; borrowed.
         type_lookup = "_PyType_Lookup": fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
         allocator_name = "_PyMem_GetCurrentAllocatorName": fn() -> *const c_char;
+        /// 3.13 and later.
+        ref_tracer_set = "PyRefTracer_SetTracer": fn(Option<RefTracer>, *mut c_void) -> c_int;
+        ref_tracer_get = "PyRefTracer_GetTracer": fn(*mut *mut c_void) -> Option<RefTracer>;
     }
 }
 

@@ -1,41 +1,183 @@
 //! What happens when the program forks.
 //!
-//! The capture's map is shared with the file, so a child that went on recording would write into its parent's books.
-//! The child's handler therefore ends the session in the child before any Python code runs there; the parent counts
-//! the child. Children made by `vfork` or `posix_spawn` run no handler, and allocate nothing before they `exec`.
+//! The capture's map is shared with its file, so a child must not go on writing into its parent's books. The pointer that
+//! hooks look at is zero in a child from its first instruction on. Nearly all children only `exec`; so the handler
+//! does next to nothing. The first hook in a child that runs on takes the recording over, see [`crate::adoption`].
+//!
+//! Only a child that was forked with the main interpreter's GIL held takes over: else another thread may have been in the
+//! middle of the books. Children made by `vfork` or `posix_spawn` run no handler, share their parent's memory, and allocate
+//! nothing before they `exec`. Children made by a raw `clone` or by `_Fork` run no handler either, so nothing is known
+//! of the GIL; they are not recorded.
 
+use std::ops::Deref;
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use heapline_format::LossKind;
 
-use crate::hooks::{self, SESSION};
+use crate::adoption;
+use crate::errno::preserving_errno;
+use crate::hooks;
 use crate::remote;
 use crate::session::Session;
+use crate::thread_local;
 
-/// Children forked since the session began.
+const PAGE_BYTES: usize = 4096;
+
+/// Two words on a page of their own, which the kernel zeroes in every child that it forks.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub(crate) struct WipedPage {
+    session: AtomicPtr<Session>,
+    /// In a child: its parent's recording, which it may take over.
+    inherited: AtomicPtr<Session>,
+}
+
+const _: () = assert!(size_of::<WipedPage>() == PAGE_BYTES);
+
+impl Deref for WipedPage {
+    type Target = AtomicPtr<Session>;
+
+    #[inline(always)]
+    fn deref(&self) -> &AtomicPtr<Session> {
+        &self.session
+    }
+}
+
+/// The session that hooks write to; null when nothing is recorded.
+pub(crate) static SESSION: WipedPage = WipedPage {
+    session: AtomicPtr::new(std::ptr::null_mut()),
+    inherited: AtomicPtr::new(std::ptr::null_mut()),
+};
+
+/// The session that this process records to or may take over, outside the page that is wiped.
+static OWNED: AtomicPtr<Session> = AtomicPtr::new(std::ptr::null_mut());
+/// The process of which that is true. Written before `OWNED`.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+/// In a child: the process that it was forked from.
+static PARENT: AtomicU32 = AtomicU32::new(0);
+
+/// Hooks do not write to the session that this process owns: its capture is lost.
+static SUSPENDED: AtomicBool = AtomicBool::new(false);
+
+/// Children forked since the session began, or since this process was forked.
 pub(crate) static CHILDREN: AtomicU64 = AtomicU64::new(0);
 
-/// The parent's session in a forked child: kept so that nothing of it is unmapped while frames of it may exist.
-static INHERITED: AtomicPtr<Session> = AtomicPtr::new(std::ptr::null_mut());
-
-/// Sets the handlers up, once per process.
+/// Sets the handlers up and has the page wiped, once per process and before its first session.
 pub(crate) fn register() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
-        // SAFETY: both handlers are async-signal-safe in what they do: plain stores and a close. This library is
-        // never unloaded.
-        unsafe { libc::pthread_atfork(None, Some(in_parent), Some(in_child)) };
+        let page = (&raw const SESSION).cast_mut().cast();
+        // SAFETY: the page is whole and holds nothing but the two words. A kernel that cannot wipe it says so, and then
+        // the child's handler does it. Handlers are async-signal-safe in what they do: plain stores, a look at the
+        // thread's own state, a close. This library is never unloaded.
+        unsafe {
+            libc::madvise(page, PAGE_BYTES, libc::MADV_WIPEONFORK);
+            libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
+        }
     });
+}
+
+/// From now on hooks write to this session.
+pub(crate) fn begin(session: *mut Session) {
+    SUSPENDED.store(false, Ordering::Relaxed);
+    CHILDREN.store(0, Ordering::Relaxed);
+    OWNER.store(std::process::id(), Ordering::Relaxed);
+    OWNED.store(session, Ordering::Release);
+    SESSION.inherited.store(std::ptr::null_mut(), Ordering::Relaxed);
+    SESSION.store(session, Ordering::Release);
+}
+
+/// Hooks write nothing any more, but the session goes on for those who ask for it. The caller holds the main
+/// interpreter's GIL.
+pub(crate) fn suspend() {
+    SUSPENDED.store(true, Ordering::Relaxed);
+    SESSION.store(std::ptr::null_mut(), Ordering::Release);
+}
+
+/// The session that goes on without being written to, if there is one.
+pub(crate) fn suspended() -> *mut Session {
+    let is_suspended = SUSPENDED.load(Ordering::Relaxed) && !is_stray();
+    if is_suspended { OWNED.load(Ordering::Acquire) } else { std::ptr::null_mut() }
+}
+
+/// From now on hooks write nothing. The caller has the desk in hand.
+pub(crate) fn end() {
+    OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
+    SESSION.store(std::ptr::null_mut(), Ordering::Release);
+}
+
+/// Whether this process was made by a fork that ran no handlers, while its parent recorded.
+fn is_stray() -> bool {
+    !OWNED.load(Ordering::Acquire).is_null() && OWNER.load(Ordering::Relaxed) != std::process::id()
+}
+
+/// Makes a process that was forked without handlers fit for a session of its own.
+pub(crate) fn leave_parent() {
+    if is_stray() && SESSION.load(Ordering::Acquire).is_null() {
+        OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the desk is taken only by those who saw a session, and there was none in this process.
+        unsafe { remote::reset_after_fork() };
+    }
+}
+
+/// Whether this process may take its parent's recording over and has not yet.
+#[inline(always)]
+pub(crate) fn inherits() -> bool {
+    !SESSION.inherited.load(Ordering::Acquire).is_null()
+}
+
+/// Takes the parent's recording over, if that is still to be done and the calling thread may, and returns the session
+/// that there is now. `holds_main_gil` says truly whether the thread does; it does not have the desk in hand. `freed`:
+/// the block that it is about to free, or 0.
+#[cold]
+#[inline(never)]
+pub(crate) fn take_over(holds_main_gil: fn() -> bool, freed: usize) -> *mut Session {
+    preserving_errno(|| if holds_main_gil() { adopt() } else { forget(freed) });
+    SESSION.load(Ordering::Acquire)
+}
+
+fn adopt() {
+    // Nobody may take blocks out of the table while they are counted.
+    let _desk = remote::desk();
+    let inherited = SESSION.inherited.load(Ordering::Acquire);
+    // SAFETY: a session that may be inherited stays.
+    if let Some(session) = unsafe { inherited.as_ref() } {
+        // SAFETY: its books were whole at the fork; with the GIL and the desk in hand nobody else looks at them.
+        let adopted = unsafe { adoption::adopt(session, PARENT.load(Ordering::Relaxed)) };
+        // Without memory for books of its own the child is not recorded.
+        if adopted.is_ok() {
+            SESSION.store(inherited, Ordering::Release);
+        } else {
+            OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
+        }
+        SESSION.inherited.store(std::ptr::null_mut(), Ordering::Release);
+    }
+}
+
+/// A thread that cannot take the recording over frees a block: whoever does is not to find it any more.
+fn forget(address: usize) {
+    let _desk = remote::desk();
+    // SAFETY: as in `adopt`; the block table is shared.
+    if let Some(inherited) = unsafe { SESSION.inherited.load(Ordering::Acquire).as_ref() } {
+        // A code object is missed when the recording is taken over.
+        inherited.blocks.take(address);
+    }
+}
+
+unsafe extern "C" fn before() {
+    if is_stray() {
+        OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
 }
 
 unsafe extern "C" fn in_parent() {
     let session = SESSION.load(Ordering::Acquire);
-    if session.is_null() {
+    if session.is_null() && !inherits() {
         return;
     }
     let children = CHILDREN.fetch_add(1, Ordering::Relaxed) + 1;
-    if hooks::holds_main_gil() {
+    if !session.is_null() && hooks::holds_main_gil() {
         // SAFETY: with that GIL held the session stays. Written at once, so that it is there after a SIGKILL.
         unsafe { &(*(*session).recorder.get()).tree.capture }
             .lost(LossKind::ForkedChildren)
@@ -46,14 +188,25 @@ unsafe extern "C" fn in_parent() {
 unsafe extern "C" fn in_child() {
     // SAFETY: a forked child has one thread, this one.
     unsafe { remote::reset_after_fork() };
-    let session = SESSION.swap(std::ptr::null_mut(), Ordering::Relaxed);
-    if !session.is_null() {
-        INHERITED.store(session, Ordering::Relaxed);
-        // SAFETY: as above; the descriptor is this process' own copy, and the session is not used again.
-        unsafe {
-            if let Some(descriptor) = (*(*session).recorder.get()).tree.capture.descriptor() {
-                libc::close(descriptor);
-            }
-        }
+    SESSION.store(std::ptr::null_mut(), Ordering::Relaxed);
+    SESSION.inherited.store(std::ptr::null_mut(), Ordering::Relaxed);
+    let session = OWNED.load(Ordering::Relaxed);
+    if session.is_null() {
+        return;
+    }
+    CHILDREN.store(0, Ordering::Relaxed);
+    PARENT.store(OWNER.load(Ordering::Relaxed), Ordering::Relaxed);
+    OWNER.store(std::process::id(), Ordering::Relaxed);
+    // SAFETY: as above; what is owned stays, and the capture's descriptor is this process' own copy.
+    let was_inside = unsafe {
+        (*session).blocks.reset_after_fork();
+        (*(*session).recorder.get()).tree.capture.leave_file();
+        (*thread_local::current()).inside != 0
+    };
+    if hooks::holds_main_gil() && !was_inside {
+        SESSION.inherited.store(session, Ordering::Release);
+    } else {
+        // Nothing of it is unmapped: frames of it may exist.
+        OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 }

@@ -4,6 +4,8 @@
 //! the key is the address of the instruction, which lies inside the code object; in 3.10, and where frames are read
 //! through the public API, it is made of the code object's address and the instruction's index or the line. Keys are
 //! valid as long as the code object lives; [`crate::code`] notices when one dies.
+//!
+//! This is the plain walk, which reads all frames; [`crate::token_walk`] stops where nothing is new.
 
 use std::io;
 
@@ -18,6 +20,8 @@ pub(crate) struct RawFrame {
     pub(crate) key: u64,
     /// The interpreter's frame; when frames are read through the public API, the code object.
     pub(crate) frame: *const u8,
+    /// Where a token for this frame may be left, or null.
+    pub(crate) slot: *mut u64,
 }
 
 /// Most frames of one stack that are walked; of deeper ones the innermost.
@@ -29,16 +33,24 @@ pub(crate) struct Frames {
     memory: Region,
     length: usize,
     pub(crate) truncated: bool,
+    /// Node of the frame that called the outermost of these, where the walk found a token of it.
+    pub(crate) base: Option<u32>,
+    /// What tokens of this session have in common.
+    pub(crate) tag: u64,
+    /// Address of `None`.
+    pub(crate) none: *const u8,
 }
 
 impl Frames {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { memory: Region::lazy(DEPTH_LIMIT * size_of::<RawFrame>())?, length: 0, truncated: false })
+    pub(crate) fn new(tag: u64, none: *const u8) -> io::Result<Self> {
+        let memory = Region::lazy(DEPTH_LIMIT * size_of::<RawFrame>())?;
+        Ok(Self { memory, length: 0, truncated: false, base: None, tag, none })
     }
 
     pub(crate) fn clear(&mut self) {
         self.length = 0;
         self.truncated = false;
+        self.base = None;
     }
 
     /// Appends a frame; false when there is no room for more.
@@ -86,7 +98,9 @@ unsafe fn walk<const V: usize>(state: *const u8, frames: &mut Frames) {
         let mut frame = *current_frame(layout, state);
         while !frame.is_null() {
             let is_python = V < 2 || read::<u8>(frame, const { owner_offset(V) }) < OWNED_BY_C_STACK;
-            if is_python && !frames.push(RawFrame { key: key(layout, frame), frame }) {
+            if is_python
+                && !frames.push(RawFrame { key: key(layout, frame), frame, slot: std::ptr::null_mut() })
+            {
                 return;
             }
             frame = read(frame, layout.previous);
@@ -94,7 +108,7 @@ unsafe fn walk<const V: usize>(state: *const u8, frames: &mut Frames) {
     }
 }
 
-const fn owner_offset(version: usize) -> usize {
+pub(crate) const fn owner_offset(version: usize) -> usize {
     match LAYOUTS[version].owner {
         Some(offset) => offset,
         None => 0,
@@ -120,7 +134,7 @@ pub(crate) unsafe fn current_frame(layout: &Layout, state: *const u8) -> *mut *c
 /// # Safety
 /// `frame` is a live frame of an interpreter with this layout.
 #[inline(always)]
-unsafe fn key(layout: &Layout, frame: *const u8) -> u64 {
+pub(crate) unsafe fn key(layout: &Layout, frame: *const u8) -> u64 {
     // SAFETY: as the caller promises.
     unsafe {
         if layout.instruction_is_index {
@@ -131,10 +145,10 @@ unsafe fn key(layout: &Layout, frame: *const u8) -> u64 {
     }
 }
 
-const INDEX_BITS: u32 = 21;
+const INDEX_BITS: u32 = 20;
 const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
 
-/// A key from a code object and a number below two million; larger numbers share one key.
+/// A key of 63 bits from a code object and a number below a million; larger numbers share one key.
 #[inline(always)]
 pub(crate) fn composed_key(code: *const u8, number: u32) -> u64 {
     (code as u64 >> 4) << INDEX_BITS | u64::from(number.min(INDEX_MAX))

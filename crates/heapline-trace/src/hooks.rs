@@ -7,66 +7,50 @@
 //!
 //! Hooks never fail outwards and never run Python code.
 
-use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_void};
-use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::c_void;
+use std::sync::atomic::Ordering;
 
+use crate::base_tick;
 use crate::block_table::{Block, Entry};
 use crate::environment::{self, Environment};
 use crate::errno::preserving_errno;
-use crate::ffi::{Allocator, Api};
+use crate::fast_path;
+use crate::fork::{self, SESSION};
+use crate::installation::original;
 use crate::layout;
 use crate::recorder::{Attached, Domain};
 use crate::remote::{self, Note};
 use crate::session::Session;
 use crate::thread_local::{self, ThreadLocal};
+use crate::thread_state;
 use crate::tree::{SUB_INTERPRETER, WITHOUT_GIL};
 
-/// The allocator domains of CPython, by number.
-const DOMAINS: usize = 3;
+/// Number of the RAW domain.
 const RAW: usize = 0;
-
-/// The session that hooks write to; null when nothing is recorded.
-pub(crate) static SESSION: AtomicPtr<Session> = AtomicPtr::new(std::ptr::null_mut());
-
-/// The allocators behind our hooks. Each is written with the GIL held, before the domain's hook is installed.
-struct Originals(UnsafeCell<[MaybeUninit<Allocator>; DOMAINS]>);
-
-// SAFETY: written only by `install`, with the GIL held and while no hook of ours is reachable; read by hooks.
-unsafe impl Sync for Originals {}
-
-static ORIGINALS: Originals = Originals(UnsafeCell::new([MaybeUninit::uninit(); DOMAINS]));
-
-#[inline(always)]
-fn original(domain: usize) -> Allocator {
-    // SAFETY: a domain has a hook only once `install` has written this.
-    unsafe { (*ORIGINALS.0.get())[domain].assume_init() }
-}
 
 /// Who is calling, as far as the books are concerned.
 enum Caller {
     /// Holds the main interpreter's GIL, with this thread state.
     Main(*const u8),
-    /// Anybody else, with the node that stands for their stacks.
+    /// Anybody else, with the account that stands for their stacks.
     Remote(u32),
 }
 
 #[inline(always)]
 fn caller<const DOMAIN: usize>(environment: &Environment) -> Caller {
     let api = environment.api;
+    let state = thread_state::current(api);
     // SAFETY: these functions need no GIL. Up to 3.11 `thread_state` answers with whoever holds the GIL, and that may
     // be another thread whose state is about to be freed; so in the RAW domain the thread's own state is asked first
     // and compared before anything is read through it.
     unsafe {
-        let state = (api.thread_state)();
         if state.is_null()
             || (DOMAIN == RAW && environment.state_is_shared && (api.gilstate_this_thread)() != state)
         {
             return Caller::Remote(WITHOUT_GIL);
         }
-        let interpreter: *mut c_void = match environment.layout {
-            Some(layout) => layout::read(state.cast_const().cast(), layout.interpreter),
+        let interpreter: *mut c_void = match environment.interpreter_offset {
+            Some(offset) => layout::read(state.cast_const().cast(), offset),
             None => (api.thread_state_interpreter)(state),
         };
         if interpreter != environment.main_interpreter {
@@ -76,13 +60,47 @@ fn caller<const DOMAIN: usize>(environment: &Environment) -> Caller {
     }
 }
 
+/// The session that the calling thread books in: a forked child takes its parent's over now. `freed`: the block that
+/// is about to be freed, or 0.
+#[inline(always)]
+fn session<const DOMAIN: usize>(freed: usize) -> *mut Session {
+    let session = SESSION.load(Ordering::Acquire);
+    if session.is_null() && fork::inherits() { fork::take_over(is_main::<DOMAIN>, freed) } else { session }
+}
+
+/// The session, for those who hold the main interpreter's GIL outside of hooks.
+pub(crate) fn session_of_caller() -> *mut Session {
+    let session = session::<RAW>(0);
+    if session.is_null() { fork::suspended() } else { session }
+}
+
 /// Books a new block. The calling thread is marked as inside a hook.
 #[inline(always)]
-fn book_allocation<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, size: usize) {
-    let session = SESSION.load(Ordering::Acquire);
+fn book_allocation<const DOMAIN: usize, const V: usize>(
+    local: *mut ThreadLocal,
+    address: *mut c_void,
+    size: usize,
+) {
+    let session = session::<DOMAIN>(0);
     if session.is_null() {
         return;
     }
+    if V != 0
+        && let Some(environment) = environment::known()
+    {
+        let state = fast_path::attached(environment, DOMAIN != RAW);
+        // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. Hooks
+        // of a layout are installed only where it is the interpreter's.
+        if !state.is_null() && unsafe { fast_path::allocated::<V>(session, state, address as usize, size) } {
+            return;
+        }
+    }
+    book_slowly::<DOMAIN>(local, address, size);
+}
+
+#[inline(never)]
+fn book_slowly<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, size: usize) {
+    let session = SESSION.load(Ordering::Acquire);
     let Some(environment) = environment::known() else { return };
     match caller::<DOMAIN>(environment) {
         // SAFETY: a session ends only with the main GIL held, which this thread holds; it is marked as inside a hook.
@@ -98,19 +116,19 @@ fn book_allocation<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c
                 size,
             );
         },
-        Caller::Remote(node) => book_remote_allocation(node, address as usize, size),
+        Caller::Remote(account) => book_remote_allocation(account, address as usize, size),
     }
 }
 
 #[cold]
-fn book_remote_allocation(node: u32, address: usize, size: usize) {
+fn book_remote_allocation(account: u32, address: usize, size: usize) {
     preserving_errno(|| {
         let mut desk = remote::desk();
         // A session ends with the desk in hand: what is seen here stays until it is given back.
         let session = SESSION.load(Ordering::Acquire);
         // SAFETY: see above; the block table is shared.
         let Some(session) = (unsafe { session.as_ref() }) else { return };
-        match session.blocks.put(address, Block { node, size }) {
+        match session.blocks.put(address, Block { account, size, birth: base_tick::UNKNOWN }) {
             Ok(Entry::Nothing) => {}
             Ok(stale) => leave_free(session, &mut desk, stale),
             Err(_) => {
@@ -118,7 +136,9 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
                 return;
             }
         }
-        if !desk.leave(Note::Allocated { node, size }) {
+        if desk.leave(Note::Allocated { account, size }) {
+            session.count_pending(size as i64);
+        } else {
             session.blocks.take(address);
             session.count_unrecorded();
         }
@@ -128,7 +148,10 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
 fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entry) {
     let left = match entry {
         Entry::Nothing => true,
-        Entry::Block(block) => desk.leave(Note::Freed { node: block.node, size: block.size }),
+        Entry::Block(block) => {
+            session.count_pending(-(block.size as i64));
+            desk.leave(Note::Freed { account: block.account, size: block.size })
+        }
         Entry::Watched(number) => desk.leave(Note::CodeDied(number)),
     };
     if !left {
@@ -144,10 +167,41 @@ struct Taken {
     session: u32,
 }
 
+/// Books the free of a block whose memory is about to be given back.
+#[inline(always)]
+fn free_block<const DOMAIN: usize>(address: *mut c_void) {
+    let session = session::<DOMAIN>(address as usize);
+    if session.is_null() {
+        return;
+    }
+    let Some(environment) = environment::known() else { return };
+    let attached = !fast_path::attached(environment, DOMAIN != RAW).is_null();
+    // SAFETY: as in `book_allocation`.
+    if !attached || !unsafe { fast_path::freed(session, address as usize) } {
+        free_slowly::<DOMAIN>(address);
+    }
+}
+
+#[inline(never)]
+fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
+    let session = SESSION.load(Ordering::Acquire);
+    let Some(environment) = environment::known() else { return };
+    match caller::<DOMAIN>(environment) {
+        // SAFETY: as in `book_slowly`.
+        Caller::Main(_) => unsafe {
+            let entry = (*session).blocks.take(address as usize);
+            (*(*session).recorder.get()).freed(entry);
+        },
+        caller @ Caller::Remote(_) => {
+            take_remotely(caller, address as usize);
+        }
+    }
+}
+
 /// Takes a block out of the table before its memory is given back.
 #[inline(always)]
 fn take<const DOMAIN: usize>(address: *mut c_void) -> Option<Taken> {
-    let session = SESSION.load(Ordering::Acquire);
+    let session = session::<DOMAIN>(address as usize);
     if session.is_null() {
         return None;
     }
@@ -164,11 +218,16 @@ fn take<const DOMAIN: usize>(address: *mut c_void) -> Option<Taken> {
 #[cold]
 fn take_remotely(caller: Caller, address: usize) -> Option<Taken> {
     preserving_errno(|| {
-        let _desk = remote::desk();
+        let mut desk = remote::desk();
         // SAFETY: as in `book_remote_allocation`.
         let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }?;
         let entry = session.blocks.take(address);
-        (entry != Entry::Nothing).then_some(Taken { caller, entry, session: session.number })
+        if entry == Entry::Nothing {
+            return None;
+        }
+        // Told while the desk is in hand, so that nobody sees the table without the block and the books with it.
+        leave_free(session, &mut desk, entry);
+        Some(Taken { caller, entry, session: session.number })
     })
 }
 
@@ -176,7 +235,8 @@ fn take_remotely(caller: Caller, address: usize) -> Option<Taken> {
 #[inline(always)]
 fn book_free(taken: &Taken) {
     if let Caller::Remote(_) = taken.caller {
-        return book_remote_free(taken);
+        // It was booked when it was taken.
+        return;
     }
     // SAFETY: as in `book_allocation`. The GIL was not given up since `take`: allocators do not.
     unsafe {
@@ -188,26 +248,16 @@ fn book_free(taken: &Taken) {
     }
 }
 
-#[cold]
-fn book_remote_free(taken: &Taken) {
-    preserving_errno(|| {
-        let mut desk = remote::desk();
-        // SAFETY: as in `book_remote_allocation`.
-        let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() };
-        // Without the GIL a session may have ended, and another begun, since the block was taken.
-        if let Some(session) = session.filter(|session| session.number == taken.session) {
-            leave_free(session, &mut desk, taken.entry);
-        }
-    });
-}
-
 /// Puts back what was taken for a reallocation that then failed: the old block is still there.
 #[cold]
 fn put_back(taken: &Taken, address: *mut c_void) {
     let Entry::Block(block) = taken.entry else { return book_free(taken) };
     preserving_errno(|| {
-        let _desk = matches!(taken.caller, Caller::Remote(_)).then(remote::desk);
-        // SAFETY: as in `book_allocation` and `book_remote_allocation`.
+        if let Caller::Remote(account) = taken.caller {
+            // Its free has been told of, so it comes back as a new block of whoever could not make it larger.
+            return book_remote_allocation(account, address as usize, block.size);
+        }
+        // SAFETY: as in `book_allocation`.
         if let Some(session) = unsafe { SESSION.load(Ordering::Acquire).as_ref() }
             && session.number == taken.session
         {
@@ -216,7 +266,10 @@ fn put_back(taken: &Taken, address: *mut c_void) {
     });
 }
 
-unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn malloc<const DOMAIN: usize, const V: usize>(
+    _: *mut c_void,
+    size: usize,
+) -> *mut c_void {
     let original = original(DOMAIN);
     let local = thread_local::current();
     // SAFETY: the block is this thread's own; the original is called just as the interpreter would call it.
@@ -230,14 +283,18 @@ unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, size: usize) ->
         (*local).inside = 1;
         let address = (original.malloc)(original.ctx, size);
         if !address.is_null() {
-            book_allocation::<DOMAIN>(local, address, size);
+            book_allocation::<DOMAIN, V>(local, address, size);
         }
         (*local).inside = 0;
         address
     }
 }
 
-unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, count: usize, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn calloc<const DOMAIN: usize, const V: usize>(
+    _: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
     let original = original(DOMAIN);
     let local = thread_local::current();
     // SAFETY: as in `malloc`.
@@ -249,14 +306,14 @@ unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, count: usize, s
         let address = (original.calloc)(original.ctx, count, size);
         if !address.is_null() {
             // It was allocated, so the product did not overflow.
-            book_allocation::<DOMAIN>(local, address, count.wrapping_mul(size));
+            book_allocation::<DOMAIN, V>(local, address, count.wrapping_mul(size));
         }
         (*local).inside = 0;
         address
     }
 }
 
-unsafe extern "C" fn realloc<const DOMAIN: usize>(
+pub(crate) unsafe extern "C" fn realloc<const DOMAIN: usize, const V: usize>(
     _: *mut c_void,
     old: *mut c_void,
     size: usize,
@@ -279,143 +336,32 @@ unsafe extern "C" fn realloc<const DOMAIN: usize>(
             if let Some(taken) = taken {
                 book_free(&taken);
             }
-            book_allocation::<DOMAIN>(local, address, size);
+            book_allocation::<DOMAIN, V>(local, address, size);
         }
         (*local).inside = 0;
         address
     }
 }
 
-unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
+pub(crate) unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
     let original = original(DOMAIN);
     let local = thread_local::current();
     // SAFETY: as in `malloc`.
     unsafe {
+        // The thread is not marked as inside: booking a free allocates nothing that is hooked, and what the original
+        // frees in turn was not booked.
         if (*local).inside == 0 && !address.is_null() {
-            (*local).inside = 1;
-            if let Some(taken) = take::<DOMAIN>(address) {
-                book_free(&taken);
-            }
-            (original.free)(original.ctx, address);
-            (*local).inside = 0;
-        } else {
-            (original.free)(original.ctx, address);
+            free_block::<DOMAIN>(address);
         }
-    }
-}
-
-fn hooks(domain: usize, ctx: *mut c_void) -> Allocator {
-    // The previous allocator's own ctx is kept although no hook reads it: a thread without the GIL that calls while
-    // the five words are being replaced may combine an old function with a new ctx.
-    match domain {
-        0 => Allocator {
-            ctx,
-            malloc: malloc::<0>,
-            calloc: calloc::<0>,
-            realloc: realloc::<0>,
-            free: free::<0>,
-        },
-        1 => Allocator {
-            ctx,
-            malloc: malloc::<1>,
-            calloc: calloc::<1>,
-            realloc: realloc::<1>,
-            free: free::<1>,
-        },
-        _ => Allocator {
-            ctx,
-            malloc: malloc::<2>,
-            calloc: calloc::<2>,
-            realloc: realloc::<2>,
-            free: free::<2>,
-        },
-    }
-}
-
-fn current(api: &Api, domain: usize) -> Allocator {
-    let mut found = MaybeUninit::uninit();
-    // SAFETY: PyMem_GetAllocator fills the struct for each of the three domains.
-    unsafe {
-        (api.get_allocator)(domain as c_int, found.as_mut_ptr());
-        found.assume_init()
-    }
-}
-
-fn is_ours(domain: usize, allocator: &Allocator) -> bool {
-    std::ptr::fn_addr_eq(allocator.malloc, hooks(domain, std::ptr::null_mut()).malloc)
-}
-
-/// Puts a hook in front of each domain that does not lead to one already.
-///
-/// # Safety
-/// The caller holds the GIL, and no session is going on.
-pub(crate) unsafe fn install(api: &Api) {
-    for domain in 0..DOMAINS {
-        // Asked for each domain: other tools come and go in one domain and stay in another, and an original that
-        // leads back to our own hook would never return.
-        // SAFETY: the GIL is held.
-        if unsafe { leads_to_us(api, domain) } {
-            continue;
-        }
-        let original = current(api, domain);
-        let mut hooks = hooks(domain, original.ctx);
-        // SAFETY: the GIL is held, and no call in this domain reaches our hook, so nobody reads the place. The hooks
-        // are complete and live as long as the process: this library is never unloaded.
-        unsafe {
-            (*ORIGINALS.0.get())[domain].write(original);
-            (api.set_allocator)(domain as c_int, &raw mut hooks);
-        }
-    }
-}
-
-/// Takes the hooks away again. Where another tool has put its own in front of them they stay, and pass through.
-///
-/// # Safety
-/// The caller holds the GIL.
-pub(crate) unsafe fn remove(api: &Api) {
-    for domain in 0..DOMAINS {
-        if is_ours(domain, &current(api, domain)) {
-            let mut original = original(domain);
-            // SAFETY: what stood there before is put back.
-            unsafe { (api.set_allocator)(domain as c_int, &raw mut original) };
-        }
-    }
-}
-
-/// Whether allocations in all domains come by our hooks.
-///
-/// # Safety
-/// The caller holds the GIL.
-pub(crate) unsafe fn in_place(api: &Api) -> bool {
-    // SAFETY: as the caller promises.
-    (0..DOMAINS).all(|domain| unsafe { leads_to_us(api, domain) })
-}
-
-/// Whether an allocation in this domain comes by our hook. The allocator itself is asked: other tools may stand in
-/// front of us, or may have taken us away. Nothing of it is booked.
-///
-/// # Safety
-/// The caller holds the GIL.
-unsafe fn leads_to_us(api: &Api, domain: usize) -> bool {
-    let (malloc, free) = match domain {
-        0 => (api.raw_malloc, api.raw_free),
-        1 => (api.mem_malloc, api.mem_free),
-        _ => (api.object_malloc, api.object_free),
-    };
-    let local = thread_local::current();
-    // SAFETY: the caller holds the GIL, as these functions need; what was allocated is freed; the block is this
-    // thread's own.
-    unsafe {
-        let before = std::mem::replace(&mut (*local).inside, thread_local::PROBING);
-        let address = malloc(1);
-        let seen = (*local).inside == thread_local::PROBED;
-        free(address);
-        (*local).inside = before;
-        seen
+        (original.free)(original.ctx, address);
     }
 }
 
 /// Whether the calling thread holds the main interpreter's GIL.
 pub(crate) fn holds_main_gil() -> bool {
-    environment::known().is_some_and(|environment| matches!(caller::<RAW>(environment), Caller::Main(_)))
+    is_main::<RAW>()
+}
+
+fn is_main<const DOMAIN: usize>() -> bool {
+    environment::known().is_some_and(|environment| matches!(caller::<DOMAIN>(environment), Caller::Main(_)))
 }

@@ -20,9 +20,17 @@ pub(crate) struct Layout {
     /// Whether `instruction` is an index (3.10) and not an address.
     pub(crate) instruction_is_index: bool,
     pub(crate) owner: Option<usize>,
+    /// The function of a frame (3.11 and later).
+    pub(crate) function: Option<usize>,
+    /// The saved stack top of a waiting frame: a number of slots from the first local on, from 3.14 on an address.
+    pub(crate) stack_top: Option<usize>,
+    /// Whether a frame was entered from C (3.11).
+    pub(crate) entry_flag: Option<usize>,
     /// Whether references in frames carry tags in their two low bits (3.14 and later).
     pub(crate) tagged: bool,
     pub(crate) first_local: usize,
+    /// In the code object: how many slots its locals, cells and free variables take.
+    pub(crate) code_locals: Option<usize>,
     /// In the code object: the first instruction, and the index of the first one that is traced.
     pub(crate) code_start: usize,
     pub(crate) first_traceable: Option<usize>,
@@ -34,6 +42,8 @@ pub(crate) struct Layout {
 
 /// Frames whose owner has this number or a larger one are not Python frames (3.12 and later).
 pub(crate) const OWNED_BY_C_STACK: u8 = 3;
+/// Frames whose owner has this number belong to a call on a thread's own stack.
+pub(crate) const OWNED_BY_THREAD: u8 = 0;
 /// Frames whose owner has this number belong to a generator or coroutine.
 pub(crate) const OWNED_BY_GENERATOR: u8 = 1;
 
@@ -47,8 +57,12 @@ const V3_10: Layout = Layout {
     instruction: 96,
     instruction_is_index: true,
     owner: None,
+    function: None,
+    stack_top: None,
+    entry_flag: None,
     tagged: false,
     first_local: 352,
+    code_locals: None,
     code_start: 0,
     first_traceable: None,
     code_filename: 104,
@@ -67,8 +81,12 @@ const V3_11: Layout = Layout {
     instruction: 56,
     instruction_is_index: false,
     owner: Some(69),
+    function: Some(0),
+    stack_top: Some(64),
+    entry_flag: Some(68),
     tagged: false,
     first_local: 72,
+    code_locals: None,
     code_start: 184,
     first_traceable: Some(168),
     code_filename: 112,
@@ -83,6 +101,9 @@ const V3_12: Layout = Layout {
     previous: 8,
     code: 0,
     owner: Some(70),
+    function: Some(16),
+    entry_flag: None,
+    code_locals: Some(72),
     code_start: 192,
     first_traceable: Some(176),
     code_first_line: 68,

@@ -72,7 +72,7 @@ struct Seen {
 }
 
 /// Reads this process' memory without the danger of a fault.
-fn fetch<T: Copy>(address: usize, offset: usize) -> Option<T> {
+pub(crate) fn fetch<T: Copy>(address: usize, offset: usize) -> Option<T> {
     let mut value = std::mem::MaybeUninit::<T>::uninit();
     let bytes = size_of::<T>();
     let from = libc::iovec { iov_base: (address.wrapping_add(offset)) as *mut libc::c_void, iov_len: bytes };

@@ -9,37 +9,54 @@
 //! the GIL of the main interpreter.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 
+mod adoption;
+mod base_tick;
 mod block_table;
 mod capture;
 mod capture_file;
+mod chunks;
 mod clock;
 mod code;
 mod counters;
+mod edge_list;
 mod edge_table;
 mod environment;
 mod errno;
 mod error;
+mod fast_path;
 pub mod ffi;
 mod fork;
 mod frame;
 mod hidden;
 mod hooks;
+mod installation;
 mod layout;
 mod layout_check;
+mod limits;
+mod map_fault;
+mod node_table;
 mod options;
 mod public_frame;
 mod recorder;
+mod reference_tracer;
 mod region;
+mod remains;
 mod remote;
 mod rss;
 mod session;
 mod string_table;
 mod thread_local;
 mod thread_name;
+mod thread_state;
+mod timeline;
+mod token_walk;
 mod tree;
+mod walker;
 
 pub use error::Error;
 pub use hidden::call_without_callers;
 pub use layout_check::{FrameAccess, frame_access};
+pub use limits::Limits;
 pub use options::Options;
-pub use session::{Recording, freeze, is_tracing, start, stop, verify};
+pub use session::{Recording, freeze, is_tracing, start, stop, verify, walk_counts};
+pub use walker::WalkCounts;

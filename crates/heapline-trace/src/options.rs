@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use heapline_format::MetaKey;
 
+use crate::limits::Limits;
+
 /// Options of [`crate::start`].
 #[derive(Debug)]
 pub struct Options {
@@ -11,4 +13,9 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// Facts about the process that readers show.
     pub meta: Vec<(MetaKey, String)>,
+    /// How large it may grow.
+    pub limits: Limits,
+    /// Whether the interpreter may run machine code of its own making (a JIT), so that frames do not always hold
+    /// what they hold in the interpreter.
+    pub jit: bool,
 }

@@ -23,7 +23,11 @@ pub(crate) unsafe fn walk(api: &Api, state: *const u8, frames: &mut Frames) {
             while !frame.is_null() {
                 let code: *mut PyObject = (api.frame_code)(frame);
                 let line = u32::try_from((api.frame_line)(frame)).unwrap_or(0);
-                let more = frames.push(RawFrame { key: composed_key(code.cast(), line), frame: code.cast() });
+                let more = frames.push(RawFrame {
+                    key: composed_key(code.cast(), line),
+                    frame: code.cast(),
+                    slot: std::ptr::null_mut(),
+                });
                 (api.decref)(code);
                 let back = if more { (api.frame_back)(frame) } else { std::ptr::null_mut() };
                 (api.decref)(frame);

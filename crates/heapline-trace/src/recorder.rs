@@ -4,24 +4,28 @@ use std::sync::atomic::Ordering;
 
 use heapline_format::{LossKind, NodeKind};
 
+use crate::base_tick;
 use crate::block_table::{Block, BlockTable, Entry};
 use crate::clock;
 use crate::counters::Accounts;
+use crate::environment;
 use crate::errno::preserving_errno;
 use crate::ffi::Api;
 use crate::fork;
-use crate::frame::{Frames, Walk};
-use crate::public_frame;
-use crate::remote::{self, Note};
+use crate::reference_tracer;
+use crate::remote::{self, Desk, Note};
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
+use crate::timeline::Timeline;
 use crate::tree::{NOT_WALKED, OVERFLOW, Tree};
+use crate::walker::Walker;
 
-/// Allocations between two looks at the clock.
-const LOOK_INTERVAL: u32 = 4096;
-/// The resident set size is looked at this often at first; the interval doubles after each hundred looks.
-const FIRST_LOOK_NS: u64 = 10_000_000;
-const LOOKS_PER_INTERVAL: u32 = 100;
+/// Most allocations between two looks at the clock.
+const LOOK_INTERVAL: u32 = 256;
+/// When more time than this has passed between two looks, the next ones come sooner.
+const SPARSE_LOOKS_NS: u64 = 8_000_000;
+/// The resident set size is read at most this often.
+const RSS_INTERVAL_NS: u64 = 10_000_000;
 
 /// What an allocator's caller may hold while it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,37 +51,48 @@ pub(crate) struct Attached {
 pub(crate) struct Recorder {
     pub(crate) tree: Tree,
     pub(crate) accounts: Accounts,
-    frames: Frames,
+    pub(crate) timeline: Timeline,
+    pub(crate) walker: Walker,
     namer: ThreadNamer,
-    /// `None`: frames are read through the public API.
-    walk: Option<Walk>,
     session: u32,
+    start_ns: u64,
+    /// Base tick that blocks are born in now.
+    birth: u32,
     until_look: u32,
-    look_interval_ns: u64,
-    looks: u32,
+    look_interval: u32,
     last_look_ns: u64,
+    last_rss_ns: u64,
+    /// The block that was allocated last, until an object was made of it.
+    last_allocated: usize,
+    /// Whether revived objects are seen: the interpreter tells of them.
+    traces_references: bool,
 }
 
 impl Recorder {
     pub(crate) fn new(
         tree: Tree,
         accounts: Accounts,
-        frames: Frames,
+        timeline: Timeline,
+        walker: Walker,
         namer: ThreadNamer,
-        walk: Option<Walk>,
         session: u32,
+        start_ns: u64,
     ) -> Self {
         Self {
             tree,
             accounts,
-            frames,
+            timeline,
+            walker,
             namer,
-            walk,
             session,
-            until_look: LOOK_INTERVAL,
-            look_interval_ns: FIRST_LOOK_NS,
-            looks: 0,
-            last_look_ns: 0,
+            start_ns,
+            birth: 0,
+            until_look: 1,
+            look_interval: 1,
+            last_look_ns: start_ns,
+            last_rss_ns: start_ns,
+            last_allocated: 0,
+            traces_references: false,
         }
     }
 
@@ -85,7 +100,6 @@ impl Recorder {
     ///
     /// # Safety
     /// `thread` describes the calling thread truly.
-    #[inline(always)]
     pub(crate) unsafe fn allocated(
         &mut self,
         api: &Api,
@@ -94,27 +108,88 @@ impl Recorder {
         address: usize,
         size: usize,
     ) {
-        // SAFETY: as the caller promises; every node comes from the tree.
+        // SAFETY: as the caller promises; every account comes from the tree.
         unsafe {
             if remote::pending() {
                 self.carry_over();
             }
-            let node = self.stack(api, blocks, thread);
-            match blocks.put(address, Block { node, size }) {
+            let account = self.stack(api, blocks, thread);
+            match blocks.put(address, Block { account, size, birth: self.birth }) {
                 Ok(Entry::Nothing) => {}
                 // Its free was not seen: by a hook of another tool's that was in front of ours, or in a gap.
-                Ok(Entry::Block(stale)) => self.accounts.freed(stale.node, stale.size),
+                Ok(Entry::Block(stale)) => self.accounts.freed(stale.account, stale.size),
                 Ok(Entry::Watched(number)) => self.code_died(number),
                 Err(_) => {
                     self.tree.capture.lost(LossKind::BlockTable).fetch_add(1, Ordering::Relaxed);
                     return;
                 }
             }
-            self.accounts.allocated(node, size);
-            self.until_look -= 1;
-            if self.until_look == 0 {
-                self.look();
-            }
+            self.count(account, address, size);
+        }
+    }
+
+    /// Base tick that blocks are born in now.
+    #[inline(always)]
+    pub(crate) fn birth(&self) -> u32 {
+        self.birth
+    }
+
+    /// Counts an allocation whose block is in the table.
+    ///
+    /// # Safety
+    /// The account exists, and the caller holds the main interpreter's GIL.
+    #[inline(always)]
+    pub(crate) unsafe fn count(&mut self, account: u32, address: usize, size: usize) {
+        self.last_allocated = address;
+        // SAFETY: as the caller promises.
+        unsafe { self.accounts.allocated(account, size) };
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            self.look();
+        }
+    }
+
+    /// Says that [`crate::reference_tracer`] is in place.
+    pub(crate) fn trace_references(&mut self) {
+        self.traces_references = true;
+    }
+
+    /// Whether a new object is the block that was allocated last, and not an earlier block that is used again. To be
+    /// asked once for an object.
+    #[inline(always)]
+    pub(crate) fn was_just_allocated(&mut self, address: usize) -> bool {
+        std::mem::replace(&mut self.last_allocated, 0) == address
+    }
+
+    /// Books an object that was made of a block that is live already, at a known account.
+    ///
+    /// # Safety
+    /// The account exists, and the caller holds the main interpreter's GIL.
+    #[inline(always)]
+    pub(crate) unsafe fn revived(&mut self, blocks: &BlockTable, address: usize, account: u32) {
+        if let Some((before, size)) = blocks.move_usual(address, account, self.birth) {
+            // SAFETY: as the caller promises; the account before had this block.
+            unsafe { self.accounts.moved(before, account, size) };
+        }
+    }
+
+    /// The same for a stack that has yet to be found.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn revived_elsewhere(
+        &mut self,
+        api: &Api,
+        blocks: &BlockTable,
+        thread: Attached,
+        address: usize,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let account = self.stack(api, blocks, thread);
+            self.revived(blocks, address, account);
         }
     }
 
@@ -122,7 +197,6 @@ impl Recorder {
     ///
     /// # Safety
     /// The caller holds the main interpreter's GIL; the entry comes from this session's table.
-    #[inline(always)]
     pub(crate) unsafe fn freed(&mut self, entry: Entry) {
         // SAFETY: as the caller promises.
         unsafe {
@@ -132,7 +206,7 @@ impl Recorder {
                     if remote::pending() {
                         self.carry_over();
                     }
-                    self.accounts.freed(block.node, block.size);
+                    self.accounts.freed(block.account, block.size);
                 }
                 Entry::Watched(number) => self.code_died(number),
             }
@@ -142,32 +216,73 @@ impl Recorder {
     #[cold]
     unsafe fn code_died(&mut self, number: u32) {
         if let Some(block) = self.tree.code_died(number) {
-            // SAFETY: the block was booked under this node before it was watched.
-            unsafe { self.accounts.freed(block.node, block.size) };
+            // SAFETY: the block was booked under this account before it was watched.
+            unsafe { self.accounts.freed(block.account, block.size) };
         }
     }
 
+    /// The account of the calling thread's stack.
     #[inline(always)]
     unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
-        let Attached { state, local, domain } = thread;
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
-            match self.walk {
-                Some(walk) => walk(state, &mut self.frames),
-                None if domain == Domain::Raw => return NOT_WALKED,
-                None => public_frame::walk(api, state, &mut self.frames),
+            if !self.walker.walk(api, thread.state, thread.domain) {
+                return NOT_WALKED;
             }
-            if self.frames.truncated {
+            let account = self.find_account(api, blocks, thread, self.walker.tokens());
+            if self.walker.verifies() { self.compare(api, blocks, thread, account) } else { account }
+        }
+    }
+
+    /// The account of what the walker has just seen.
+    #[inline(always)]
+    unsafe fn find_account(
+        &mut self,
+        api: &Api,
+        blocks: &BlockTable,
+        thread: Attached,
+        tokens: Option<u64>,
+    ) -> u32 {
+        // SAFETY: as `allocated`'s caller promises.
+        unsafe {
+            let (base, tokens) = match self.walker.frames.base {
+                Some(node) => (node, tokens),
+                None => {
+                    let root = self.root(api, thread);
+                    // A token outlasts this allocation: none for a thread whose name is not final, or for frames whose
+                    // outermost callers were cut off.
+                    let lasting = (*thread.local).session == self.session && !self.walker.frames.truncated;
+                    (root, tokens.filter(|_| lasting))
+                }
+            };
+            self.tree.account(api, blocks, base, &self.walker.frames, tokens)
+        }
+    }
+
+    /// Verify mode: the same stack by a plain walk, whose answer is taken.
+    #[cold]
+    unsafe fn compare(&mut self, api: &Api, blocks: &BlockTable, thread: Attached, account: u32) -> u32 {
+        // SAFETY: as `allocated`'s caller promises.
+        unsafe {
+            let had_token = self.walker.frames.base.is_some();
+            let fast = self.walker.fast().and_then(|fast| fast(self, thread.state));
+            self.walker.walk_plainly(thread.state);
+            let plain = self.find_account(api, blocks, thread, None);
+            self.walker.compared(had_token, plain == account && fast.is_none_or(|fast| fast == plain));
+            plain
+        }
+    }
+
+    /// The node below which the calling thread's stacks are.
+    #[inline(always)]
+    unsafe fn root(&mut self, api: &Api, thread: Attached) -> u32 {
+        // SAFETY: as `allocated`'s caller promises.
+        unsafe {
+            if self.walker.frames.truncated {
                 self.tree.capture.lost(LossKind::DeepFrames).fetch_add(1, Ordering::Relaxed);
             }
-            let root =
-                if (*local).session == self.session { (*local).root } else { self.find_root(api, thread) };
-            let before = self.tree.node_count();
-            let node = self.tree.node(api, blocks, root, &self.frames);
-            if self.tree.node_count() != before {
-                self.accounts.set_nodes(self.tree.node_count());
-            }
-            node
+            let local = thread.local;
+            if (*local).session == self.session { (*local).root } else { self.find_root(api, thread) }
         }
     }
 
@@ -181,16 +296,15 @@ impl Recorder {
             let layout = tree.layout();
             let may_ask = domain == Domain::WithGil;
             let root = preserving_errno(|| {
-                self.namer.root(api, layout.filter(|_| may_ask), &self.frames, |name| {
+                self.namer.root(api, layout.filter(|_| may_ask), &self.walker.frames, |name| {
                     tree.add_root(NodeKind::Thread, name).unwrap_or(OVERFLOW)
                 })
             });
             // A thread that runs no Python code yet may still get its name.
-            if may_ask && !self.frames.as_slice().is_empty() {
+            if may_ask && !self.walker.frames.as_slice().is_empty() {
                 (*local).session = self.session;
                 (*local).root = root;
             }
-            self.accounts.set_nodes(self.tree.node_count());
             root
         }
     }
@@ -201,18 +315,29 @@ impl Recorder {
     /// The caller holds the main interpreter's GIL.
     #[cold]
     pub(crate) unsafe fn carry_over(&mut self) {
-        let Some(notes) = remote::desk().take() else { return };
-        // SAFETY: notes name nodes of this session's tree, and were left before the blocks were seen by others.
+        // SAFETY: as the caller promises.
+        unsafe { self.book(&mut remote::desk()) };
+    }
+
+    /// Books what was left at a desk.
+    ///
+    /// # Safety
+    /// As for [`Self::carry_over`].
+    pub(crate) unsafe fn book(&mut self, desk: &mut Desk) {
+        let Some(notes) = desk.take() else { return };
+        // SAFETY: the header is mapped as long as the capture; others write to the field with the desk in hand.
+        unsafe { (*self.tree.capture.header()).pending_bytes = 0 };
+        // SAFETY: notes name accounts of this session's tree, and were left before the blocks were seen by others.
         unsafe {
             for note in notes.ordered {
                 match note {
-                    Note::Allocated { node, size } => self.accounts.allocated(node, size),
-                    Note::Freed { node, size } => self.accounts.freed(node, size),
+                    Note::Allocated { account, size } => self.accounts.allocated(account, size),
+                    Note::Freed { account, size } => self.accounts.freed(account, size),
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
-            for (node, batch) in notes.summed {
-                self.accounts.batch(node, batch);
+            for (account, batch) in notes.summed {
+                self.accounts.batch(account, batch);
             }
             for number in notes.dead_code {
                 self.code_died(number);
@@ -220,22 +345,56 @@ impl Recorder {
         }
     }
 
-    /// Looks at the clock, and now and then at the resident set size.
+    /// Looks at the clock: a new base tick may have begun.
     #[cold]
+    #[inline(never)]
     fn look(&mut self) {
-        self.until_look = LOOK_INTERVAL;
         let now = clock::now_ns();
-        if now.wrapping_sub(self.last_look_ns) < self.look_interval_ns {
+        match now.wrapping_sub(self.last_look_ns) {
+            0 => self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL),
+            passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
+            _ => {}
+        }
+        self.until_look = self.look_interval;
+        if now != self.last_look_ns {
+            self.last_look_ns = now;
+            self.note_time(now);
+        }
+    }
+
+    /// Brings everything that depends on the time up to date.
+    pub(crate) fn note_time(&mut self, now: u64) {
+        if self.end_if_map_failed(now) {
             return;
         }
-        self.last_look_ns = now;
-        self.looks += 1;
-        if self.looks == LOOKS_PER_INTERVAL {
-            self.looks = 0;
-            self.look_interval_ns = (self.look_interval_ns * 2).min(1_000_000_000);
+        let elapsed = now.saturating_sub(self.start_ns);
+        self.birth = base_tick::at(elapsed);
+        let wanted = self.timeline.tick_ns().max(RSS_INTERVAL_NS);
+        let resident = (now.saturating_sub(self.last_rss_ns) >= wanted).then(|| {
+            self.last_rss_ns = now;
+            self.accounts.look(now)
+        });
+        if resident.is_some() {
+            self.tree.capture.check_file();
         }
-        self.accounts.look(now);
+        self.timeline.note(&self.tree.capture, elapsed, resident);
+        if self.traces_references
+            && let Some(environment) = environment::known()
+        {
+            // SAFETY: the recorder is used with the main interpreter's GIL held.
+            unsafe { reference_tracer::check(environment, self) };
+        }
         self.state_losses();
+    }
+
+    /// If the map of the capture has failed the recording ends here: hooks pass everything through.
+    pub(crate) fn end_if_map_failed(&mut self, now: u64) -> bool {
+        let failed = self.tree.capture.has_failed();
+        if failed && self.tree.capture.give_up() {
+            self.accounts.look(now);
+            fork::suspend();
+        }
+        failed
     }
 
     /// Writes what is known of losses into the header.

@@ -12,14 +12,14 @@ use rustc_hash::FxHashMap;
 
 use crate::counters::Batch;
 
-/// Notes beyond this many are summed per node: totals stay exact, the order is lost.
+/// Notes beyond this many are summed per account: totals stay exact, the order is lost.
 const NOTES: usize = 1 << 16;
 
 /// Something that a thread without the GIL did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Note {
-    Allocated { node: u32, size: usize },
-    Freed { node: u32, size: usize },
+    Allocated { account: u32, size: usize },
+    Freed { account: u32, size: usize },
     CodeDied(u32),
 }
 
@@ -61,13 +61,13 @@ impl Desk {
                 return false;
             }
             match note {
-                Note::Allocated { node, size } => {
-                    let batch = notes.summed.entry(node).or_default();
+                Note::Allocated { account, size } => {
+                    let batch = notes.summed.entry(account).or_default();
                     batch.allocated_bytes += size as u64;
                     batch.allocated_count += 1;
                 }
-                Note::Freed { node, size } => {
-                    let batch = notes.summed.entry(node).or_default();
+                Note::Freed { account, size } => {
+                    let batch = notes.summed.entry(account).or_default();
                     batch.freed_bytes += size as u64;
                     batch.freed_count += 1;
                 }
@@ -104,9 +104,9 @@ mod tests {
     fn notes_beyond_the_limit_are_summed() {
         let mut desk = desk();
         for _ in 0..NOTES + 10 {
-            assert!(desk.leave(Note::Allocated { node: 5, size: 3 }));
+            assert!(desk.leave(Note::Allocated { account: 5, size: 3 }));
         }
-        assert!(desk.leave(Note::Freed { node: 5, size: 3 }));
+        assert!(desk.leave(Note::Freed { account: 5, size: 3 }));
         assert!(pending());
         let notes = desk.take().expect("notes");
         assert_eq!(notes.ordered.len(), NOTES);

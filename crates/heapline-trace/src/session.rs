@@ -13,16 +13,19 @@ use crate::counters::Accounts;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::fork;
-use crate::frame::{self, Frames};
-use crate::hooks::{self, SESSION};
+use crate::hooks;
+use crate::installation;
 use crate::layout_check::FrameAccess;
 use crate::options::Options;
 use crate::recorder::Recorder;
+use crate::reference_tracer;
 use crate::remote;
 use crate::rss;
 use crate::thread_local;
 use crate::thread_name::ThreadNamer;
+use crate::timeline::Timeline;
 use crate::tree::Tree;
+use crate::walker::{WalkCounts, Walker};
 
 /// What hooks write to.
 #[derive(Debug)]
@@ -35,9 +38,17 @@ pub(crate) struct Session {
     pub(crate) number: u32,
     /// The capture's own counter of allocations that found no slot; mapped as long as the recorder's capture.
     unrecorded: *const AtomicU64,
+    /// The capture's own sum of what notes tell of; mapped as long.
+    pending: *const AtomicU64,
 }
 
 impl Session {
+    /// States that a note was left of so many bytes more, or fewer.
+    pub(crate) fn count_pending(&self, bytes: i64) {
+        // SAFETY: as in `count_unrecorded`.
+        unsafe { &*self.pending }.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Counts an allocation of a thread without the GIL that could not be recorded.
     pub(crate) fn count_unrecorded(&self) {
         // SAFETY: the counter lies in the capture's header, which the recorder keeps mapped; it is atomic.
@@ -52,10 +63,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Where the capture stands in a file, if an output was asked for.
+    /// Where the capture stands in a file, if an output was asked for and nobody has truncated it.
     #[must_use]
     pub fn output(&self) -> Option<&Path> {
-        self.capture().path()
+        self.capture().path().filter(|_| !self.capture().has_failed())
     }
 
     /// Size of the capture in bytes.
@@ -81,7 +92,7 @@ impl Recording {
 /// Whether a recording is going on in this process.
 #[must_use]
 pub fn is_tracing() -> bool {
-    !SESSION.load(Ordering::Acquire).is_null()
+    !hooks::session_of_caller().is_null()
 }
 
 /// Starts to record.
@@ -96,6 +107,7 @@ pub unsafe fn start(options: &Options) -> Result<(), Error> {
     if is_tracing() {
         return Err(Error::AlreadyTracing);
     }
+    fork::leave_parent();
     // SAFETY: as this function's caller promises.
     let environment = unsafe { environment::find()? };
     if is_tracing() {
@@ -106,7 +118,7 @@ pub unsafe fn start(options: &Options) -> Result<(), Error> {
     let capture = Capture::create(options.output.as_deref())?;
     let output = capture.path().map(PathBuf::from);
     let number = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
-    let session =
+    let mut session =
         prepare(environment, options, capture, allocator, number).map_err(|reason| match output {
             Some(path) => {
                 let _ = std::fs::remove_file(&path);
@@ -119,10 +131,15 @@ pub unsafe fn start(options: &Options) -> Result<(), Error> {
             None => Error::Memory(reason),
         })?;
     fork::register();
-    fork::CHILDREN.store(0, Ordering::Relaxed);
+    let version = session.recorder.get_mut().walker.fast_version();
     // SAFETY: the GIL is held, and there is no session.
-    unsafe { hooks::install(environment.api) };
-    SESSION.store(Box::into_raw(Box::new(session)), Ordering::Release);
+    unsafe { installation::install(environment.api, version) };
+    if reference_tracer::is_possible(environment) {
+        session.recorder.get_mut().trace_references();
+        // SAFETY: the GIL is held.
+        unsafe { reference_tracer::install(environment) };
+    }
+    fork::begin(Box::into_raw(Box::new(session)));
     Ok(())
 }
 
@@ -153,12 +170,18 @@ fn prepare(
             ..Header::default()
         });
     }
-    let mut tree = Tree::new(capture, environment.layout, environment.code_type)?;
+    let mut tree = Tree::new(capture, &options.limits, environment.layout, environment.code_type)?;
+    let timeline = Timeline::new(&mut tree.capture)?;
     let frame_access = match environment.frame_access {
         FrameAccess::Interpreter => "interpreter",
         FrameAccess::Public(_) => "public",
     };
-    let own = [(MetaKey::FrameAccess, frame_access), (MetaKey::Allocator, allocator)];
+    let free_lists = if reference_tracer::is_possible(environment) { "seen" } else { "first_site" };
+    let own = [
+        (MetaKey::FrameAccess, frame_access),
+        (MetaKey::Allocator, allocator),
+        (MetaKey::FreeLists, free_lists),
+    ];
     let given = options.meta.iter().map(|(key, value)| (*key, value.as_str()));
     for (key, value) in given.chain(own) {
         if tree.add_meta(key, value).is_err() {
@@ -166,14 +189,19 @@ fn prepare(
         }
     }
     tree.capture.publish();
-    // SAFETY: both stay mapped as long as the tree, which the recorder owns together with the accounts.
-    let mut accounts = unsafe { Accounts::new(header, tree.counters(), start_ns) };
-    accounts.set_nodes(tree.node_count());
+    tree.capture.keep_remains()?;
+    let (records, counters) = (tree.table.accounts(), tree.table.counters());
+    // SAFETY: all stay mapped as long as the tree, which the recorder owns together with the accounts.
+    let accounts =
+        unsafe { Accounts::new(header, records, counters, tree.table.count(&tree.capture), start_ns) };
     let namer = ThreadNamer::new(environment.api);
-    let walk = environment.layout.map(frame::walk_for);
+    let walker = Walker::new(environment, number, options.jit)?;
     let unrecorded: *const AtomicU64 = tree.capture.lost(LossKind::BlockTable);
-    let recorder = Recorder::new(tree, accounts, Frames::new()?, namer, walk, number);
-    Ok(Session { recorder: UnsafeCell::new(recorder), blocks: BlockTable::new()?, number, unrecorded })
+    let recorder = Recorder::new(tree, accounts, timeline, walker, namer, number, start_ns);
+    // SAFETY: the header is mapped, and the field 8-aligned in it.
+    let pending: *const AtomicU64 = unsafe { AtomicU64::from_ptr(&raw mut (*header).pending_bytes) };
+    let recorder = UnsafeCell::new(recorder);
+    Ok(Session { recorder, blocks: BlockTable::new()?, number, unrecorded, pending })
 }
 
 /// A complete image of the capture at this instant; recording goes on.
@@ -185,7 +213,7 @@ fn prepare(
 /// The caller holds the GIL of the main interpreter.
 pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
     // SAFETY: the GIL is held, so the session stays, and nobody else uses the recorder.
-    let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }.ok_or(Error::NotTracing)?;
+    let session = unsafe { hooks::session_of_caller().as_ref() }.ok_or(Error::NotTracing)?;
     let api = environment::known().ok_or(Error::NotTracing)?.api;
     // SAFETY: as above.
     let capture = unsafe {
@@ -193,13 +221,13 @@ pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
         &(*session.recorder.get()).tree.capture
     };
     // SAFETY: the GIL is held.
-    if !unsafe { hooks::in_place(api) } {
+    if !unsafe { installation::in_place(api) } {
         capture.lost(LossKind::HooksRemoved).store(1, Ordering::Relaxed);
     }
     capture.image().map_err(Error::Memory)
 }
 
-/// Compares the counters of every node with a scan of all live blocks; an error names the first difference.
+/// Compares the counters of every account with a scan of all live blocks; an error names the first difference.
 ///
 /// For tests: takes a few milliseconds for each 16 MiB of address space in use.
 ///
@@ -208,39 +236,74 @@ pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
 #[doc(hidden)]
 pub unsafe fn verify() -> Result<(), String> {
     // SAFETY: as in `freeze`.
-    let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }.ok_or("no recording is going on")?;
+    let session = unsafe { hooks::session_of_caller().as_ref() }.ok_or("no recording is going on")?;
     // SAFETY: as in `freeze`.
     let recorder = unsafe {
         settle(session);
         &*session.recorder.get()
     };
-    let mut found = vec![(0u64, 0u32); recorder.tree.node_count() as usize];
+    if recorder.tree.capture.has_failed() {
+        return Err("the recording has ended: its capture was cut short".to_owned());
+    }
+    // Threads without the GIL wait meanwhile: what they did before is in the books, what they do next is not in the table.
+    let mut desk = remote::desk();
+    // SAFETY: as above; the local mark keeps what this allocates out of the books.
+    let recorder = unsafe {
+        let recorder = &mut *session.recorder.get();
+        recorder.book(&mut desk);
+        &*recorder
+    };
+    let mut found = vec![(0u64, 0u32); recorder.tree.table.account_count() as usize];
     session.blocks.for_each(|entry| {
         let block = match entry {
             Entry::Block(block) => Some(block),
             Entry::Watched(number) => recorder.tree.watched_block(number),
             Entry::Nothing => None,
         };
-        if let Some(place) = block.and_then(|block| Some((found.get_mut(block.node as usize)?, block.size))) {
+        if let Some(place) =
+            block.and_then(|block| Some((found.get_mut(block.account as usize)?, block.size)))
+        {
             place.0.0 += place.1 as u64;
             place.0.1 += 1;
         }
     });
-    let mut live_bytes = 0;
-    for (node, (bytes, count)) in found.into_iter().enumerate() {
-        // SAFETY: the node is below the number of nodes.
-        let counters = unsafe { recorder.accounts.get(node as u32) };
+    let (mut live_bytes, mut live_count) = (0, 0);
+    for (account, (bytes, count)) in found.into_iter().enumerate() {
+        // SAFETY: the account is below the number of accounts.
+        let counters = unsafe { recorder.accounts.get(account as u32) };
         if (counters.live_bytes, counters.live_count) != (bytes, count) {
             return Err(format!(
-                "node {node} has {} bytes in {} blocks by its counters, and {bytes} in {count} by the block table",
+                "account {account} has {} bytes in {} blocks by its counters, and {bytes} in {count} by the block table",
                 counters.live_bytes, counters.live_count
             ));
         }
         live_bytes += bytes;
+        live_count += u64::from(count);
     }
     // SAFETY: the header is mapped as long as the capture.
-    let total = unsafe { (*recorder.tree.capture.header()).live_bytes };
-    if total == live_bytes { Ok(()) } else { Err(format!("{total} live bytes in all, {live_bytes} by node")) }
+    let header = unsafe { &*recorder.tree.capture.header() };
+    if (header.live_bytes, header.live_count) == (live_bytes, live_count) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} live bytes in {} blocks in all, {live_bytes} in {live_count} by account",
+        header.live_bytes, header.live_count
+    ))
+}
+
+/// What verify mode (`HEAPLINE_WALK=verify`) has counted in this recording.
+///
+/// # Errors
+/// [`Error::NotTracing`].
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+#[doc(hidden)]
+pub unsafe fn walk_counts() -> Result<WalkCounts, Error> {
+    // SAFETY: as in `freeze`.
+    let session = unsafe { hooks::session_of_caller().as_ref() }.ok_or(Error::NotTracing)?;
+    // SAFETY: as in `freeze`.
+    Ok(unsafe { &*session.recorder.get() }.walker.counts())
 }
 
 /// Ends the recording.
@@ -251,23 +314,24 @@ pub unsafe fn verify() -> Result<(), String> {
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
 pub unsafe fn stop() -> Result<Recording, Error> {
-    let found = SESSION.load(Ordering::Acquire);
+    let found = hooks::session_of_caller();
     // SAFETY: as in `freeze`.
     let session = unsafe { found.as_ref() }.ok_or(Error::NotTracing)?;
     let api = environment::known().ok_or(Error::NotTracing)?.api;
     // SAFETY: the GIL is held.
-    let hooked = unsafe { hooks::in_place(api) };
+    let hooked = unsafe { installation::in_place(api) };
     // SAFETY: the GIL is held.
-    unsafe { hooks::remove(api) };
+    unsafe { installation::remove(api) };
     {
         // Threads without the GIL look at the session only with the desk in hand.
         let _desk = remote::desk();
-        SESSION.store(std::ptr::null_mut(), Ordering::Release);
+        fork::end();
     }
     // SAFETY: the GIL is held, and no hook finds the session any more: this is the only use of it. It was boxed by
     // `start`.
     unsafe {
         settle(session);
+        reference_tracer::remove(api);
         let capture = &(*session.recorder.get()).tree.capture;
         if !hooked {
             capture.lost(LossKind::HooksRemoved).store(1, Ordering::Relaxed);
@@ -291,8 +355,12 @@ unsafe fn settle(session: &Session) {
         (*local).inside += 1;
         let recorder = &mut *session.recorder.get();
         recorder.carry_over();
-        recorder.accounts.look(clock::now_ns());
-        recorder.state_losses();
+        let now = clock::now_ns();
+        recorder.tree.capture.check_file();
+        if !recorder.end_if_map_failed(now) {
+            recorder.accounts.look(now);
+            recorder.note_time(now);
+        }
         let capture = &recorder.tree.capture;
         capture
             .lost(LossKind::ForkedChildren)

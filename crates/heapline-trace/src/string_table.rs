@@ -5,9 +5,6 @@ use rustc_hash::FxHashMap;
 
 use crate::capture::{Capture, Full, TableSpace};
 
-/// Most bytes of strings that a capture holds.
-const LIMIT_BYTES: usize = 64 << 20;
-
 /// The strings table and an index by content. Id 0 is the empty string.
 #[derive(Debug)]
 pub(crate) struct StringTable {
@@ -17,9 +14,16 @@ pub(crate) struct StringTable {
 }
 
 impl StringTable {
-    pub(crate) fn new(capture: &mut Capture) -> std::io::Result<Self> {
-        let space = capture.table(TableId::Strings, 1, LIMIT_BYTES)?;
+    pub(crate) fn new(capture: &mut Capture, limit_bytes: usize) -> std::io::Result<Self> {
+        // A node names a string by 28 bits, in units of 4 bytes.
+        let limit = limit_bytes.clamp(64 << 10, 1 << 30).next_multiple_of(4096);
+        let space = capture.table(TableId::Strings, 1, limit)?;
         Ok(Self { space, used: 0, ids: FxHashMap::default() })
+    }
+
+    /// Parts with the capture's file.
+    pub(crate) fn detach(&mut self, capture: &Capture) -> std::io::Result<()> {
+        capture.detach_table(&mut self.space, self.used, 1)
     }
 
     /// Id of this string, stored now if it was not yet.
@@ -53,7 +57,7 @@ mod tests {
     #[test]
     fn equal_strings_share_an_id_and_growth_keeps_them() {
         let mut capture = Capture::create(None).expect("memory");
-        let mut strings = StringTable::new(&mut capture).expect("address space");
+        let mut strings = StringTable::new(&mut capture, 1 << 20).expect("address space");
         let first = strings.intern(&mut capture, "").expect("room");
         assert_eq!(first, 0);
         let long = "x".repeat(100_000);

@@ -1,86 +1,86 @@
 //! The calling-context tree: every stack is a node, keyed by its parent node and the current instruction.
 //!
-//! A walk gives the keys of all frames. From the outermost inwards they are compared with the keys of the walk
-//! before: as far as they are equal, the nodes are the same (a node depends on nothing but the keys above it), so only
-//! what differs is looked up. Line numbers and names are found once, when a node is made.
+//! An edge leads from (parent, key) to a node, and knows that node's account once it was the innermost, so that an
+//! allocation whose callers are known needs one lookup. An edge depends on nothing but the keys above it, so whatever says that some outer frames are the same as
+//! before (a token in a frame, or equal keys) may take their node over.
+//!
+//! Line numbers and names are found once, when a node is made.
 
 use std::io;
 
-use heapline_format::{Counters, LossKind, MetaKey, Node, NodeKind, TableId};
+use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
 
-use crate::block_table::{Block, BlockTable, NODE_LIMIT};
+use crate::block_table::{ACCOUNT_LIMIT, Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
-use crate::code::{CodeTable, KeyedEdge, Place};
-use crate::edge_table::EdgeTable;
+use crate::code::CodeTable;
+use crate::edge_list::{Edge, EdgeList};
 use crate::errno::preserving_errno;
 use crate::ffi::{Api, PyObject};
 use crate::frame::{self, Frames, RawFrame};
 use crate::layout::Layout;
+use crate::limits::Limits;
+use crate::node_table::{NODE_LIMIT, NodeTable};
 use crate::string_table::StringTable;
+use crate::token_walk::token;
 
-/// Most nodes of a tree; what comes later is counted under [`OVERFLOW`].
-const LIMIT: usize = 4 << 20;
-const _: () = assert!(LIMIT <= NODE_LIMIT as usize);
-
-/// Node 0.
+/// Node 0 and its account.
 pub(crate) const ROOT: u32 = 0;
-/// Allocations made by threads that did not hold the GIL.
+/// Account of allocations made by threads that did not hold the GIL, and its node.
 pub(crate) const WITHOUT_GIL: u32 = 1;
-/// Allocations made by other interpreters of this process.
+/// Account of allocations made by other interpreters of this process, and its node.
 pub(crate) const SUB_INTERPRETER: u32 = 2;
-/// Allocations whose stack found no place.
+/// Account of allocations whose stack found no place, and its node.
 pub(crate) const OVERFLOW: u32 = 3;
-/// Allocations in the RAW domain when frames are read through the public API.
+/// Account of allocations in the RAW domain when frames are read through the public API, and its node.
 pub(crate) const NOT_WALKED: u32 = 4;
 
 /// The tree and all that describes its nodes.
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) capture: Capture,
+    pub(crate) table: NodeTable,
     strings: StringTable,
     codes: CodeTable,
-    nodes: TableSpace,
-    counters: TableSpace,
     meta: TableSpace,
     meta_records: usize,
-    node_count: usize,
-    edges: EdgeTable,
-    /// The walk before: keys and nodes, outermost first, below `previous_root`.
+    edges: EdgeList,
+    /// The walk before: keys and nodes of callers, outermost first, below `previous_base`.
     previous: Vec<(u64, u32)>,
-    previous_root: u32,
+    previous_base: u32,
     layout: Option<&'static Layout>,
     code_type: *const PyObject,
-    /// Why nodes go to [`OVERFLOW`], once they do.
-    full: Option<LossKind>,
+    fold_after_nodes: usize,
+    folded_edges: u32,
 }
 
 impl Tree {
     /// A tree with its fixed nodes. `layout` is `None` when frames are read through the public API.
     pub(crate) fn new(
         mut capture: Capture,
+        limits: &Limits,
         layout: Option<&'static Layout>,
         code_type: *const PyObject,
     ) -> io::Result<Self> {
-        let strings = StringTable::new(&mut capture)?;
-        let codes = CodeTable::new(&mut capture, layout)?;
-        let nodes = capture.table(TableId::Nodes, Node::BYTES, LIMIT * Node::BYTES)?;
-        let counters = capture.table(TableId::Counters, Counters::BYTES, LIMIT * Counters::BYTES)?;
+        let mut strings = StringTable::new(&mut capture, limits.string_bytes)?;
+        // The empty string is number 0.
+        let _ = strings.intern(&mut capture, "");
+        let codes = CodeTable::new(&mut capture, &mut strings, limits.codes, layout)?;
+        let table = NodeTable::new(&mut capture, limits.nodes)?;
         let meta = capture.table(TableId::Meta, heapline_format::Meta::BYTES, 1 << 20)?;
         let mut tree = Self {
             capture,
+            table,
             strings,
             codes,
-            nodes,
-            counters,
             meta,
             meta_records: 0,
-            node_count: 0,
-            edges: EdgeTable::new()?,
+            edges: EdgeList::new(limits.nodes.clamp(64, NODE_LIMIT))?,
             previous: Vec::new(),
-            previous_root: ROOT,
+            previous_base: ROOT,
             layout,
             code_type,
-            full: None,
+            fold_after_nodes: limits.fold_after_nodes,
+            folded_edges: 0,
         };
         let fixed = [
             (NodeKind::Root, ""),
@@ -89,23 +89,14 @@ impl Tree {
             (NodeKind::Overflow, "<stacks beyond the limit>"),
             (NodeKind::Unknown, "<raw domain, stack not read>"),
         ];
-        for (kind, label) in fixed {
-            tree.add_root(kind, label).map_err(|Full| io::Error::from(io::ErrorKind::StorageFull))?;
+        for (number, (kind, label)) in fixed.into_iter().enumerate() {
+            let made = tree
+                .add_root(kind, label)
+                .and_then(|node| Ok((node, tree.table.account(&mut tree.capture, node)?)))
+                .map_err(|Full| io::Error::from(io::ErrorKind::StorageFull))?;
+            assert_eq!(made, (number as u32, number as u32));
         }
         Ok(tree)
-    }
-
-    pub(crate) fn counters(&self) -> *mut Counters {
-        self.counters.base().cast()
-    }
-
-    pub(crate) fn node_count(&self) -> u32 {
-        self.node_count as u32
-    }
-
-    /// Why stacks were counted as overflow, if any were.
-    pub(crate) fn full(&self) -> Option<LossKind> {
-        self.full
     }
 
     /// Adds a fact about the process; it is left out when the capture cannot grow.
@@ -126,51 +117,86 @@ impl Tree {
     /// Adds a child of the root that is no frame.
     pub(crate) fn add_root(&mut self, kind: NodeKind, label: &str) -> Result<u32, Full> {
         let subject = self.strings.intern(&mut self.capture, label)?;
-        self.add_node(Node { parent: ROOT, subject, line: 0, kind_and_instruction: Node::pack(kind, 0) })
+        self.table.add_node(&mut self.capture, Node::new(ROOT, kind, subject))
     }
 
-    fn add_node(&mut self, node: Node) -> Result<u32, Full> {
-        if self.node_count >= LIMIT {
-            self.full.get_or_insert(LossKind::TreeLimit);
-            return Err(Full);
-        }
-        if (self.node_count + 1) * Counters::BYTES > self.counters.committed() {
-            self.capture.grow(&mut self.counters)?;
-        }
-        if (self.node_count + 1) * Node::BYTES > self.nodes.committed() {
-            self.capture.grow(&mut self.nodes)?;
-        }
-        // SAFETY: both records lie within what is committed; extents come zeroed, which is what counters begin with.
-        unsafe { self.nodes.base().cast::<Node>().add(self.node_count).write(node) };
-        let id = self.node_count as u32;
-        self.node_count += 1;
-        self.capture.count(&self.counters, self.node_count as u64);
-        self.capture.count(&self.nodes, self.node_count as u64);
-        Ok(id)
-    }
-
-    /// The node of the stack that `frames` holds, below `root`.
+    /// The account of the stack whose new frames `frames` holds. `base` is the node of the frame that called the
+    /// outermost of them.
     ///
     /// # Safety
     /// `frames` is a walk of the calling thread that has just been made, and the caller holds the GIL.
     #[inline]
-    pub(crate) unsafe fn node(&mut self, api: &Api, blocks: &BlockTable, root: u32, frames: &Frames) -> u32 {
-        let frames = frames.as_slice();
-        if self.previous_root != root {
-            self.previous_root = root;
+    pub(crate) unsafe fn account(
+        &mut self,
+        api: &Api,
+        blocks: &BlockTable,
+        base: u32,
+        frames: &Frames,
+        tokens: Option<u64>,
+    ) -> u32 {
+        let Some((leaf, callers)) = frames.as_slice().split_first() else { return self.own_account(base) };
+        // SAFETY: as the caller promises.
+        let node = unsafe {
+            match tokens {
+                Some(tag) => self.callers_with_tokens(api, blocks, base, callers, tag),
+                None => self.callers(api, blocks, base, callers),
+            }
+        };
+        match self.known_account(node, leaf.key) {
+            Some(account) => account,
+            // SAFETY: as the caller promises.
+            None => unsafe { self.new_account(api, blocks, node, *leaf) },
+        }
+    }
+
+    /// The account of a frame with this key below a node, if there is an edge to it.
+    #[inline(always)]
+    pub(crate) fn known_account(&mut self, node: u32, key: u64) -> Option<u32> {
+        self.edges.recent_account(node, key).or_else(|| self.edges.account(node, key))
+    }
+
+    /// The node of the innermost caller. Leaves tokens in the frames that take them.
+    #[inline(always)]
+    unsafe fn callers_with_tokens(
+        &mut self,
+        api: &Api,
+        blocks: &BlockTable,
+        base: u32,
+        callers: &[RawFrame],
+        tag: u64,
+    ) -> u32 {
+        let mut node = base;
+        for raw in callers.iter().rev() {
+            node = match self.edges.node(node, raw.key) {
+                Some(child) => child,
+                // SAFETY: as `account`'s caller promises.
+                None => unsafe { self.new_node(api, blocks, node, *raw) },
+            };
+            if !raw.slot.is_null() && node != OVERFLOW {
+                // SAFETY: the walk found that this slot of a frame which waits for its callee is dead.
+                unsafe { *raw.slot = token(tag, node) };
+            }
+        }
+        node
+    }
+
+    /// The node of the innermost caller, taken over from the walk before as far as the keys are equal.
+    unsafe fn callers(&mut self, api: &Api, blocks: &BlockTable, base: u32, callers: &[RawFrame]) -> u32 {
+        if self.previous_base != base {
+            self.previous_base = base;
             self.previous.clear();
         }
-        let outermost_first = frames.iter().rev();
+        let outermost_first = callers.iter().rev();
         let same =
             outermost_first.clone().zip(&self.previous).take_while(|(raw, (key, _))| raw.key == *key).count();
         self.previous.truncate(same);
-        let remember = self.previous.try_reserve(frames.len() - same).is_ok();
-        let mut node = self.previous.last().map_or(root, |(_, node)| *node);
+        let remember = self.previous.try_reserve(callers.len() - same).is_ok();
+        let mut node = self.previous.last().map_or(base, |(_, node)| *node);
         for raw in outermost_first.skip(same) {
-            node = match self.edges.find(node, raw.key) {
+            node = match self.edges.node(node, raw.key) {
                 Some(child) => child,
-                // SAFETY: as the caller promises.
-                None => unsafe { self.new_edge(api, blocks, node, *raw) },
+                // SAFETY: as `account`'s caller promises.
+                None => unsafe { self.new_node(api, blocks, node, *raw) },
             };
             if remember {
                 self.previous.push((raw.key, node));
@@ -179,70 +205,112 @@ impl Tree {
         node
     }
 
-    /// Finds or makes the node for a key that `parent` has no edge for.
-    ///
-    /// # Safety
-    /// As for [`Self::node`].
+    /// The account of a node itself.
     #[cold]
-    unsafe fn new_edge(&mut self, api: &Api, blocks: &BlockTable, parent: u32, raw: RawFrame) -> u32 {
+    fn own_account(&mut self, node: u32) -> u32 {
+        preserving_errno(|| self.table.account(&mut self.capture, node)).unwrap_or(OVERFLOW)
+    }
+
+    /// Finds or makes the account of the innermost frame, and lets the edge know it.
+    #[cold]
+    #[inline(never)]
+    unsafe fn new_account(&mut self, api: &Api, blocks: &BlockTable, parent: u32, raw: RawFrame) -> u32 {
+        let node = match self.edges.node(parent, raw.key) {
+            Some(node) => node,
+            // SAFETY: as `account`'s caller promises.
+            None => unsafe { self.new_node(api, blocks, parent, raw) },
+        };
+        let account = self.own_account(node);
+        self.edges.set_account(parent, raw.key, account);
+        account
+    }
+
+    /// Makes the node of a frame, or finds that it has one, and the edge to it.
+    #[cold]
+    #[inline(never)]
+    unsafe fn new_node(&mut self, api: &Api, blocks: &BlockTable, parent: u32, raw: RawFrame) -> u32 {
         if parent == OVERFLOW {
             return OVERFLOW;
         }
-        // SAFETY: as the caller promises.
-        preserving_errno(|| unsafe { self.try_new_edge(api, blocks, parent, raw) }).unwrap_or_else(|Full| {
-            self.full.get_or_insert(LossKind::CaptureFull);
+        // SAFETY: as `account`'s caller promises.
+        preserving_errno(|| unsafe { self.make_node(api, blocks, parent, raw) }).unwrap_or_else(|Full| {
+            self.table.note_full();
             OVERFLOW
         })
     }
 
-    unsafe fn try_new_edge(
+    /// The node for a key that `parent` has no edge for. The edge is kept only if it is known to be forgotten when its
+    /// code object dies.
+    unsafe fn make_node(
         &mut self,
         api: &Api,
         blocks: &BlockTable,
         parent: u32,
         raw: RawFrame,
     ) -> Result<u32, Full> {
-        // SAFETY: the frame was just walked.
         let (object, offset) = match self.layout {
-            // SAFETY: the layout is the one that the frame was walked with.
+            // SAFETY: the frame was just walked with this layout.
             Some(layout) => unsafe { frame::position(layout, raw, self.code_type) },
             None => (raw.frame.cast_mut().cast(), Some(0)),
         };
         if object.is_null() {
-            // Not a function of Python's: the caller's stack stands for it. It has no code object to die with, so it
-            // is not remembered.
+            // Not a function of Python's: the caller's stack stands for it. It has no code object to die with.
             return Ok(parent);
         }
         // SAFETY: a frame that is running keeps its code object alive.
         let number = unsafe { self.codes.watch(api, &mut self.capture, &mut self.strings, blocks, object) }?;
+        let (capture, table) = (&mut self.capture, &mut self.table);
         let place = match (self.layout, offset) {
-            (_, None) => Place { instruction: 0, line: 0 },
-            (None, Some(_)) => Place { instruction: 0, line: frame::key_number(raw.key) },
+            // A frame that has not begun yet is not part of the stack, as in tracebacks.
+            (_, None) => None,
+            (None, Some(_)) => {
+                let line = frame::key_number(raw.key);
+                Some(
+                    self.codes.place(number, line, |code| {
+                        table.place(capture, Place { code, line, instruction: 0 })
+                    })?,
+                )
+            }
             (Some(_), Some(offset)) => {
-                // SAFETY: the code object is alive; the function only reads its line table.
-                let line = unsafe { (api.code_line)(object, offset) };
-                Place { instruction: (offset.max(0) / 2) as u32, line: u32::try_from(line).unwrap_or(0) }
+                let instruction = (offset.max(0) / 2) as u32;
+                Some(self.codes.place(number, instruction, |code| {
+                    // SAFETY: the code object is alive; the function only reads its line table.
+                    let line = unsafe { (api.code_line)(object, offset) };
+                    table.place(capture, Place { code, line: u32::try_from(line).unwrap_or(0), instruction })
+                })?)
             }
         };
-        let code = self.codes.code(number);
-        let child = match offset {
-            // A frame that has not begun yet is not part of the stack, as in tracebacks.
-            None => parent,
-            Some(_) => match self.codes.dormant(code, parent, place) {
-                Some(child) => child,
-                None => self.add_node(Node {
-                    parent,
-                    subject: code,
-                    line: place.line,
-                    kind_and_instruction: Node::pack(NodeKind::Frame, place.instruction),
-                })?,
+        let child = match place {
+            Some(place) => match self.child(parent, place) {
+                Ok(child) => child,
+                // The limit does not go away: an edge spares the next allocation the way to here.
+                Err(Full) if self.table.full() == Some(LossKind::TreeLimit) => OVERFLOW,
+                Err(Full) => return Err(Full),
             },
+            None => parent,
         };
-        // An edge is only looked up once it is known to be forgotten when its code object dies.
-        if self.codes.add_edge(number, KeyedEdge { parent, child, key: raw.key, place }) {
-            let _ = self.edges.insert(parent, raw.key, child);
+        if self.codes.reserve_edge(number)
+            && let Ok(edge) = self.edges.insert(parent, raw.key, child)
+        {
+            self.codes.add_edge(number, edge);
         }
         Ok(child)
+    }
+
+    /// The child of a node at a place.
+    fn child(&mut self, parent: u32, place: u32) -> Result<u32, Full> {
+        if let Some(child) = self.codes.dormant(parent, place) {
+            return Ok(child);
+        }
+        if self.table.node_count() >= self.fold_after_nodes
+            && let Some(caller) = self.table.folded(parent, place, self.table.is_nearly_full())
+        {
+            self.folded_edges = self.folded_edges.saturating_add(1);
+            // SAFETY: the header is mapped as long as the capture.
+            unsafe { (*self.capture.header()).folded_edges = self.folded_edges };
+            return Ok(caller);
+        }
+        self.table.add_node(&mut self.capture, Node::new(parent, NodeKind::Frame, place))
     }
 
     /// A watched code object was freed: forgets every key in it, and returns the block that it was.
@@ -250,10 +318,37 @@ impl Tree {
     pub(crate) fn code_died(&mut self, number: u32) -> Option<Block> {
         let (block, edges) = self.codes.died(number);
         for edge in edges {
-            self.edges.remove(edge.parent, edge.key);
+            let Edge { parent, node: child, .. } = self.edges.remove(edge);
+            let node = self.table.node(child);
+            if node.kind() == Some(NodeKind::Frame) && node.parent == parent && child != parent {
+                self.codes.set_dormant(parent, node.subject(), child);
+            }
         }
         self.previous.clear();
         block
+    }
+
+    /// Forgets the keys in code objects whose end was not heard of.
+    pub(crate) fn forget_dead_code(&mut self, blocks: &BlockTable) {
+        for number in 0..self.codes.numbers() {
+            if self.codes.was_missed(number, blocks) {
+                self.code_died(number);
+            }
+        }
+    }
+
+    /// Parts with the capture's file: a forked child goes on in memory.
+    pub(crate) fn detach(&mut self) -> io::Result<()> {
+        self.capture.detach()?;
+        self.table.detach(&self.capture)?;
+        self.strings.detach(&self.capture)?;
+        self.codes.detach(&self.capture)?;
+        self.capture.detach_table(&mut self.meta, self.meta_records, heapline_format::Meta::BYTES)
+    }
+
+    /// How often recursion was folded.
+    pub(crate) fn folded_edges(&self) -> u32 {
+        self.folded_edges
     }
 
     /// The block that a watched code object is.
@@ -265,4 +360,11 @@ impl Tree {
     pub(crate) fn layout(&self) -> Option<&'static Layout> {
         self.layout
     }
+
+    /// Why stacks were counted as overflow, if any were.
+    pub(crate) fn full(&self) -> Option<LossKind> {
+        self.table.full()
+    }
 }
+
+const _: () = assert!(OVERFLOW < ACCOUNT_LIMIT && NOT_WALKED < ACCOUNT_LIMIT);

@@ -13,6 +13,7 @@ fn image() -> Vec<u8> {
     let thread = capture.thread("MainThread");
     let frame = capture.frame(thread, "/app.py", "main", 1, 2);
     capture.count(frame, 100, 1);
+    capture.tick(Tick { live_bytes: 100, live_count: 1, max_live_bytes: 100, rss_bytes: 0, looks: 1 });
     capture.build()
 }
 
@@ -78,7 +79,10 @@ fn damage_to_the_header_is_named() {
         (header_field("state"), 3_u64, "damaged: unknown recording state 3"),
         (header_field("header_bytes"), 4096, "damaged: a header of 4096 bytes in format 1"),
         (header_field("extent_count"), 10_000, "damaged: 10000 extents, at most 640 fit"),
-        (table(TableId::Nodes) + 8, 17, "damaged: records of 17 bytes in table Nodes, 16 expected"),
+        (table(TableId::Nodes) + 8, 17, "damaged: records of 17 bytes in table Nodes, 8 expected"),
+        (table(TableId::Places) + 8, 16, "damaged: records of 16 bytes in table Places, 12 expected"),
+        (table(TableId::Accounts) + 8, 0, "damaged: records of 0 bytes in table Accounts, 16 expected"),
+        (table(TableId::Ticks) + 8, 8, "damaged: records of 8 bytes in table Ticks, 40 expected"),
         (EXTENTS_OFFSET, 100, "damaged: no extent can lie at offset 100"),
         (EXTENTS_OFFSET, 4096, "damaged: no extent can lie at offset 4096"),
         (EXTENTS_OFFSET + 8, 4097, "damaged: no extent can lie at offset 16384"),
@@ -89,9 +93,11 @@ fn damage_to_the_header_is_named() {
     assert_eq!(refusal(&far), "damaged: an extent without end");
     let overlapping = with(EXTENTS_OFFSET, &(HEADER_BYTES as u64 + 4096).to_le_bytes());
     assert_eq!(refusal(&overlapping), "damaged: extents overlap");
-    for records in [1000, u64::MAX] {
-        let text = refusal(&with(table(TableId::Counters), &records.to_le_bytes()));
-        assert_eq!(text, format!("damaged: {records} records of table Counters do not fit its 4096 bytes"));
+    for id in [TableId::Counters, TableId::Accounts, TableId::Nodes, TableId::Places, TableId::Ticks] {
+        for records in [1000, u64::MAX] {
+            let text = refusal(&with(table(id), &records.to_le_bytes()));
+            assert_eq!(text, format!("damaged: {records} records of table {id:?} do not fit its 4096 bytes"));
+        }
     }
 }
 
@@ -99,7 +105,7 @@ fn damage_to_the_header_is_named() {
 fn unknown_tables_are_skipped() {
     let mut odd = image();
     let entry = TableHeader { records: u64::MAX, record_bytes: 3, reserved: 0 };
-    for id in [0, TableId::Ticks as usize, 31] {
+    for id in [0, TableId::Births as usize, TableId::SideFiles as usize, 12, 31] {
         odd[TABLES_OFFSET + id * TableHeader::BYTES..][..TableHeader::BYTES].copy_from_slice(&entry.encode());
     }
     assert_eq!(Snapshot::from_bytes(&odd).expect("still sound").totals().live_bytes, 100);

@@ -1,6 +1,6 @@
 //! Tests of statistics: sums, orders, filters.
 
-use heapline_format::{MetaKey, Node, NodeKind};
+use heapline_format::{MetaKey, Node, NodeKind, Place};
 
 use super::*;
 use crate::testing::SyntheticCapture;
@@ -132,12 +132,8 @@ fn by_stack_shows_lines_and_not_instructions() {
     let thread = capture.thread("MainThread");
     let main = capture.frame(thread, APP, "main", 1, 3);
     let one = capture.frame(main, APP, "f", 10, 12);
-    let other = capture.node(Node {
-        parent: main,
-        subject: 1,
-        line: 12,
-        kind_and_instruction: Node::pack(NodeKind::Frame, 77),
-    });
+    let place = capture.place(Place { code: 1, line: 12, instruction: 77 });
+    let other = capture.node(Node::new(main, NodeKind::Frame, place));
     capture.count(one, 5, 1);
     capture.count(other, 6, 1);
     capture.count(main, 4, 1);
@@ -175,8 +171,8 @@ fn each_order_sorts_by_its_own_measure() {
     let mut capture = SyntheticCapture::new();
     let nodes = ["a", "b", "c", "d"].map(|name| capture.frame(0, APP, name, 1, 1));
     capture.counters(nodes[0]).live_bytes = 9;
-    *capture.counters(nodes[1]) =
-        heapline_format::Counters { saved_bytes: 9, epoch: 1, allocated_count: 1, ..Default::default() };
+    capture.account(nodes[1]).saved_bytes = 9;
+    (capture.counters(nodes[1]).epoch, capture.counters(nodes[1]).allocated_count) = (1, 1);
     capture.counters(nodes[2]).allocated_bytes = 9;
     capture.counters(nodes[3]).allocated_count = 9;
     for (order_by, first) in OrderBy::ALL.iter().zip(["a", "b", "c", "d"]) {

@@ -1,7 +1,7 @@
 //! Tests of the JSON report against its documented schema.
 
 use heapline_analyze::{Filter, GroupBy, OrderBy};
-use heapline_format::{LossKind, NodeKind, SAMPLED_FLAG, State};
+use heapline_format::{LossKind, MetaKey, NodeKind, SAMPLED_FLAG, State};
 use serde_json::{Value, json};
 
 use super::*;
@@ -41,6 +41,7 @@ fn the_whole_report() {
             "program": "app.py",
             "arguments": ["app.py", "--fast"],
             "pid": 4242,
+            "parent_pid": null,
             "python_version": "3.12.1",
             "implementation": "cpython",
             "executable": null,
@@ -48,6 +49,7 @@ fn the_whole_report() {
             "heapline_version": null,
             "allocator": "pymalloc",
             "frame_access": null,
+            "free_lists": null,
             "started_unix_ns": 1_790_000_000_000_000_000_u64,
             "duration_ns": 12_400_000_000_u64,
             "status": "finished",
@@ -67,8 +69,16 @@ fn the_whole_report() {
             "rss_bytes": null,
             "max_rss_bytes": null,
             "stacks": 1,
+            "folded_edges": 0,
+            "dropped_bytes": 0,
+            "dropped_count": 0,
+            "pending_bytes": 0,
         },
-        "lost": [{"kind": "forked_children", "count": 3, "description": "3 forked children were not recorded"}],
+        "lost": [{
+            "kind": "forked_children",
+            "count": 3,
+            "description": "3 forked children, whose allocations are not in this capture",
+        }],
         "by": "line",
         "order": "high-water-mark",
         "filters": [],
@@ -163,6 +173,46 @@ fn an_unfinished_sampled_recording_says_so() {
     let report = report(&fixture::snapshot(&capture), &ReportOptions::default());
     assert_eq!(report["process"]["status"], "recording");
     assert_eq!(report["process"]["sampling_interval_bytes"], 524_288);
+}
+
+#[test]
+fn a_child_and_what_is_left_out_are_said() {
+    let mut capture = fixture::builder();
+    capture.meta(MetaKey::FreeLists, "first_site");
+    capture.header.parent_pid = 4711;
+    capture.header.folded_edges = 12;
+    (capture.header.dropped_bytes, capture.header.dropped_count) = (u64::MAX, 34);
+    capture.header.pending_bytes = (-56_i64).cast_unsigned();
+    let report = report(&fixture::snapshot(&capture), &ReportOptions::default());
+    assert_eq!(report["process"]["parent_pid"], 4711);
+    assert_eq!(report["process"]["free_lists"], "first_site");
+    let totals = &report["totals"];
+    assert_eq!([&totals["folded_edges"], &totals["dropped_count"]], [12, 34]);
+    assert_eq!(totals["dropped_bytes"], u64::MAX);
+    assert_eq!(totals["pending_bytes"], -56);
+}
+
+#[test]
+fn the_reference_names_every_key_and_loss() {
+    const PAGE: &str = include_str!("../../../../docs/reference/report-json.md");
+    let report = report(&fixture::snapshot(&fixture::builder()), &ReportOptions::default());
+    let section = |heading: &str| {
+        let (_, rest) = PAGE.split_once(heading).unwrap_or_else(|| panic!("no section {heading}"));
+        rest.split("\n## ").next().and_then(|rest| rest.split("\n### ").next()).unwrap_or(rest)
+    };
+    for (heading, object) in [
+        ("\n## The object\n", &report),
+        ("\n### `process`\n", &report["process"]),
+        ("\n### `totals`\n", &report["totals"]),
+    ] {
+        for key in keys(object) {
+            assert!(section(heading).contains(&format!("`{key}`")), "{heading} does not name {key}");
+        }
+    }
+    for kind in LossKind::ALL.iter().copied().map(Some).chain([None]) {
+        let name = format!("`\"{}\"`", Loss { kind, count: 1 }.name());
+        assert!(section("\n### An entry of `lost`\n").contains(&name), "the page does not name {name}");
+    }
 }
 
 #[test]

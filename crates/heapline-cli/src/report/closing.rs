@@ -1,4 +1,4 @@
-//! The last line: the command that shows the capture again.
+//! The last lines: what to know about lines of objects that Python reuses, and the command that shows the capture again.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -12,7 +12,17 @@ const LEAD: &str = "more: ";
 /// Where to read what else it can show.
 const HINT: &str = "  (options: --help)";
 
-pub(super) fn write(page: &mut Page, capture: &Path, process: &Process, shown_by: GroupBy) {
+/// Where objects stand whose memory the interpreter uses again without an allocation.
+const FIRST_SITE: &str = "reused floats, tuples, lists... stand at the line that first used their memory";
+
+pub(super) fn write_note(page: &mut Page, process: &Process) {
+    if process.free_lists == "first_site" {
+        page.gap();
+        page.paragraph(Style::Faint, FIRST_SITE, 2);
+    }
+}
+
+pub(super) fn write_more(page: &mut Page, capture: &Path, process: &Process, shown_by: GroupBy) {
     let here = std::env::current_dir().ok();
     let capture = from_shell(capture, &process.working_directory, here.as_deref());
     // Another view than the one above, in words that can be pasted as they stand.

@@ -1,6 +1,6 @@
 //! What ran, how it was recorded, what was lost, and the numbers of the process as a whole.
 
-use heapline_analyze::{Process, Sampling, Snapshot, Status};
+use heapline_analyze::{Process, Sampling, Snapshot, Status, Totals};
 
 use crate::number;
 use crate::page::{self, Page, Span, Style};
@@ -21,12 +21,33 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
         let text = "frames read through the public API of this Python: slower, same totals";
         page.paragraph(Style::Plain, text, 2);
     }
+    if let Some(parent) = process.parent_pid {
+        let text =
+            format!("child of process {parent}: inherited blocks are live here, counts begin at the fork");
+        page.paragraph(Style::Plain, &text, 2);
+    }
+    write_what_is_left_out(page, snapshot.totals());
     if snapshot.totals().allocated_count == 0 {
         let text = "nothing to show: no allocation of Python memory was recorded in this process \
                     (other processes that it started are not in this capture)";
         page.paragraph(Style::Plain, text, 2);
     } else {
         write_totals(page, snapshot);
+    }
+}
+
+/// What limits and filters that the recording was given kept out of the numbers or stacks below.
+fn write_what_is_left_out(page: &mut Page, totals: &Totals) {
+    if totals.folded_edges > 0 {
+        let places = number::counted(totals.folded_edges, "place", "places");
+        let text = format!("recursion folded in {places}: stacks skip repeated frames, totals are exact");
+        page.paragraph(Style::Plain, &text, 2);
+    }
+    if totals.dropped_count > 0 {
+        let allocations = number::counted(totals.dropped_count, "allocation", "allocations");
+        let bytes = number::bytes(totals.dropped_bytes);
+        let text = format!("filters of the recording left out {bytes} in {allocations}");
+        page.paragraph(Style::Plain, &text, 2);
     }
 }
 
@@ -84,3 +105,6 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
         page.clauses(&all[1..], 2);
     }
 }
+
+#[cfg(test)]
+mod tests;

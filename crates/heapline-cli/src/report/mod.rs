@@ -33,10 +33,11 @@ pub fn render(
         if let Some(biggest) = biggest {
             tree::write_callers_of_biggest(&mut page, snapshot, options, &biggest);
         }
+        closing::write_note(&mut page, snapshot.process());
     }
     if let Some(capture) = capture {
         page.gap();
-        closing::write(&mut page, capture, snapshot.process(), options.by);
+        closing::write_more(&mut page, capture, snapshot.process(), options.by);
     }
     page.into_text()
 }
@@ -51,6 +52,7 @@ pub(crate) fn render_callers(
     let mut page = Page::new(terminal);
     heading::write(&mut page, snapshot);
     tree::write_callers(&mut page, snapshot, options, group);
+    closing::write_note(&mut page, snapshot.process());
     page.into_text()
 }
 

@@ -2,7 +2,7 @@
 
 use heapline_analyze::testing::SyntheticCapture;
 use heapline_analyze::{Filter, GroupBy};
-use heapline_format::{LossKind, SAMPLED_FLAG, State};
+use heapline_format::MetaKey;
 
 use super::*;
 use crate::fixture;
@@ -286,48 +286,6 @@ fn every_width_is_kept() {
 }
 
 #[test]
-fn what_was_lost_stands_on_top() {
-    let mut capture = fixture::builder();
-    capture.lose(LossKind::ForkedChildren, 3);
-    capture.lose(LossKind::DeepFrames, 1);
-    capture.header.state = State::Recording as u32;
-    capture.header.flags |= SAMPLED_FLAG;
-    capture.header.sampling_interval = 524_288;
-    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
-    let (heading, _) = shown.split_once("\n\n").expect("a heading");
-    assert_shows(
-        heading,
-        "
-heapline: app.py, last seen at 12.4 s, sampled every 524.3 kB (estimates),
-  with losses:
-  lost: 1 allocation had its outermost frames cut off: the stack was too deep
-  lost: 3 forked children were not recorded
-the program was still running, or was killed: numbers are of that instant
-high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
-live 148.1 MB | 458,208 allocations",
-    );
-}
-
-#[test]
-fn losses_and_slow_frame_access_say_what_they_mean() {
-    let mut capture = fixture::builder();
-    capture.lose(LossKind::HooksRemoved, 1);
-    capture.meta(heapline_format::MetaKey::FrameAccess, "public");
-    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
-    let (heading, _) = shown.split_once("\n\n").expect("a heading");
-    assert_shows(
-        heading,
-        "
-heapline: app.py, 12.4 s, exact, with losses:
-  lost: 1 time another tool removed heapline's hooks: what was allocated or
-        freed after that is missing
-frames read through the public API of this Python: slower, same totals
-high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
-at the end 148.1 MB | 458,208 allocations",
-    );
-}
-
-#[test]
 fn the_command_that_shows_the_capture_is_never_wrapped() {
     let snapshot = fixture::snapshot(&fixture::empty());
     let name = "heapline-documentation.py-12345-20261123T005100.heapline";
@@ -339,6 +297,32 @@ fn the_command_that_shows_the_capture_is_never_wrapped() {
         by_function.ends_with("\nmore: heapline report x --by file  (options: --help)\n"),
         "{by_function}"
     );
+}
+
+#[test]
+fn objects_that_python_reuses_are_explained_at_the_end() {
+    let note = "reused floats, tuples, lists... stand at the line that first used their memory\n";
+    let end = |capture: &SyntheticCapture, name| {
+        let shown = render(&fixture::snapshot(capture), &by(GroupBy::Line, 1), &Terminal::plain(), name);
+        assert_eq!(shown.matches("reused").count(), usize::from(shown.contains(note)), "once: {shown}");
+        shown.split("\n\n").skip(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut capture = fixture::builder();
+    let more = "more: heapline report x --by function  (options: --help)\n";
+    capture.meta(MetaKey::FreeLists, "first_site");
+    assert_eq!(end(&capture, None), [note]);
+    assert_eq!(end(&capture, Some(Path::new("x"))), [note.trim_end(), more]);
+    let snapshot = fixture::snapshot(&capture);
+    let group = &snapshot.statistics(GroupBy::Line, OrderBy::LiveBytes, &Filter::default())[0].group;
+    let callers = render_callers(&snapshot, group, &ReportOptions::default(), &Terminal::plain());
+    assert!(callers.ends_with(&format!("\n\n{note}")), "{callers}");
+
+    let mut seen = fixture::builder();
+    seen.meta(MetaKey::FreeLists, "seen");
+    assert_eq!(end(&seen, Some(Path::new("x"))), [more]);
+    let mut nothing = fixture::empty();
+    nothing.meta(MetaKey::FreeLists, "first_site");
+    assert!(!report(&nothing, &ReportOptions::default(), &Terminal::plain()).contains("reused"));
 }
 
 #[test]
@@ -362,33 +346,6 @@ fn the_number_of_rows_changes_no_column() {
             assert_eq!(all.1, columns >= 100, "{columns}");
         }
     }
-}
-
-#[test]
-fn no_number_stands_apart_from_its_unit() {
-    let mut capture = fixture::builder();
-    capture.header.high_water_mark_rss_bytes = 39_000_000;
-    for columns in 40..=120 {
-        let shown = report(&capture, &ReportOptions::default(), &terminal(columns, true, false));
-        let heading = shown.split("\n\n").next().expect("a heading");
-        for line in heading.lines() {
-            assert!(!line.ends_with(|last: char| last.is_ascii_digit()), "{columns}: {line:?}");
-        }
-    }
-    let shown = report(&capture, &ReportOptions::default(), &terminal(60, true, false));
-    assert!(shown.contains("memory at 9.8 s (RSS\n  39 MB)\n"), "{shown}");
-}
-
-#[test]
-fn nothing_recorded_is_said() {
-    assert_shows(
-        &report(&fixture::empty(), &ReportOptions::default(), &Terminal::plain()),
-        "
-heapline: app.py, 12.4 s, exact, nothing lost
-nothing to show: no allocation of Python memory was recorded in this process
-  (other processes that it started are not in this capture)
-",
-    );
 }
 
 #[test]
@@ -426,7 +383,8 @@ fn every_order_says_what_it_is_about() {
     let counters = capture.counters(node);
     (counters.allocated_bytes, counters.allocated_count) = (90_000_000, 1000);
     (counters.live_bytes, counters.live_count) = (2_000, 1);
-    (counters.saved_bytes, counters.saved_count, counters.epoch) = (5_000_000, 50, 1);
+    counters.epoch = 1;
+    (capture.account(node).saved_bytes, capture.account(node).saved_count) = (5_000_000, 50);
     let list = |order, capture: &SyntheticCapture| {
         let options = ReportOptions { order, ..ReportOptions::default() };
         let shown = report(capture, &options, &Terminal::plain());
@@ -468,7 +426,7 @@ fn hostile_names_reach_the_terminal_escaped() {
     let outer = capture.frame(thread, "/home/user/docs/line\nbreak.py", "outer\u{202e}", 1, 2);
     let node = capture.frame(outer, "/home/user/docs/模块.py", "\x1b[31mred\r\u{9b}2J", 1, 2);
     capture.count(node, 5_000_000, 50);
-    capture.meta(heapline_format::MetaKey::Program, "app\x1b[2J.py");
+    capture.meta(MetaKey::Program, "app\x1b[2J.py");
     let mut all = String::new();
     for &by in GroupBy::ALL {
         for (unicode, colour) in [(true, false), (false, false)] {

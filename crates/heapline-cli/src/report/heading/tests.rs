@@ -1,0 +1,129 @@
+//! Headings as pictures: what a reader is told before any list.
+
+use heapline_analyze::testing::SyntheticCapture;
+use heapline_format::{LossKind, SAMPLED_FLAG, State};
+
+use crate::argument::ReportOptions;
+use crate::fixture;
+use crate::report::tests::{assert_shows, report, terminal};
+use crate::terminal::Terminal;
+
+#[test]
+fn what_was_lost_stands_on_top() {
+    let mut capture = fixture::builder();
+    capture.lose(LossKind::ForkedChildren, 3);
+    capture.lose(LossKind::DeepFrames, 1);
+    capture.header.state = State::Recording as u32;
+    capture.header.flags |= SAMPLED_FLAG;
+    capture.header.sampling_interval = 524_288;
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    let (heading, _) = shown.split_once("\n\n").expect("a heading");
+    assert_shows(
+        heading,
+        "
+heapline: app.py, last seen at 12.4 s, sampled every 524.3 kB (estimates),
+  with losses:
+  lost: 1 allocation had its outermost frames cut off: the stack was too deep
+  lost: 3 forked children, whose allocations are not in this capture
+the program was still running, or was killed: numbers are of that instant
+high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
+live 148.1 MB | 458,208 allocations",
+    );
+}
+
+#[test]
+fn losses_and_slow_frame_access_say_what_they_mean() {
+    let mut capture = fixture::builder();
+    capture.lose(LossKind::HooksRemoved, 1);
+    capture.meta(heapline_format::MetaKey::FrameAccess, "public");
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    let (heading, _) = shown.split_once("\n\n").expect("a heading");
+    assert_shows(
+        heading,
+        "
+heapline: app.py, 12.4 s, exact, with losses:
+  lost: 1 time another tool removed heapline's hooks: what was allocated or
+        freed after that is missing
+frames read through the public API of this Python: slower, same totals
+high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
+at the end 148.1 MB | 458,208 allocations",
+    );
+}
+
+#[test]
+fn no_number_stands_apart_from_its_unit() {
+    let mut capture = fixture::builder();
+    capture.header.high_water_mark_rss_bytes = 39_000_000;
+    for columns in 40..=120 {
+        let shown = report(&capture, &ReportOptions::default(), &terminal(columns, true, false));
+        let heading = shown.split("\n\n").next().expect("a heading");
+        for line in heading.lines() {
+            assert!(!line.ends_with(|last: char| last.is_ascii_digit()), "{columns}: {line:?}");
+        }
+    }
+    let shown = report(&capture, &ReportOptions::default(), &terminal(60, true, false));
+    assert!(shown.contains("memory at 9.8 s (RSS\n  39 MB)\n"), "{shown}");
+}
+
+#[test]
+fn nothing_recorded_is_said() {
+    assert_shows(
+        &report(&fixture::empty(), &ReportOptions::default(), &Terminal::plain()),
+        "
+heapline: app.py, 12.4 s, exact, nothing lost
+nothing to show: no allocation of Python memory was recorded in this process
+  (other processes that it started are not in this capture)
+",
+    );
+}
+
+/// The heading, without the list below it.
+#[track_caller]
+fn heading(capture: &SyntheticCapture) -> String {
+    let shown = report(capture, &ReportOptions::default(), &Terminal::plain());
+    shown.split_once("\n\n").expect("a list below the heading").0.to_owned()
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let mut capture = fixture::builder();
+    capture.header.parent_pid = 4711;
+    capture.header.folded_edges = 1234;
+    capture.header.dropped_bytes = 12_300_000;
+    capture.header.dropped_count = 4567;
+    assert_shows(
+        &heading(&capture),
+        "
+heapline: app.py, 12.4 s, exact, nothing lost
+child of process 4711: inherited blocks are live here, counts begin at the fork
+recursion folded in 1,234 places: stacks skip repeated frames, totals are exact
+filters of the recording left out 12.3 MB in 4,567 allocations
+high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
+at the end 148.1 MB | 458,208 allocations",
+    );
+    capture.header.parent_pid = 0;
+    (capture.header.folded_edges, capture.header.dropped_count, capture.header.dropped_bytes) = (1, 1, 0);
+    let said: Vec<String> = heading(&capture).lines().skip(1).take(3).map(str::to_owned).collect();
+    assert_shows(
+        &said.join("\n"),
+        "
+recursion folded in 1 place: stacks skip repeated frames, totals are exact
+filters of the recording left out 0 B in 1 allocation
+high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)",
+    );
+}
+
+#[test]
+fn filters_that_left_out_everything_are_named() {
+    let mut capture = fixture::empty();
+    (capture.header.dropped_bytes, capture.header.dropped_count) = (100, 2);
+    assert_shows(
+        &report(&capture, &ReportOptions::default(), &Terminal::plain()),
+        "
+heapline: app.py, 12.4 s, exact, nothing lost
+filters of the recording left out 100 B in 2 allocations
+nothing to show: no allocation of Python memory was recorded in this process
+  (other processes that it started are not in this capture)
+",
+    );
+}

@@ -1,0 +1,142 @@
+//! Tests of the block table, against an ordered map and case by case.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+use crate::chunks::CHUNK_BITS;
+
+fn raw(table: &BlockTable, address: usize) -> u32 {
+    table.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed))
+}
+
+/// The birth that a block of this size comes back with.
+fn birth_of(size: usize, birth: u32) -> u32 {
+    if size <= 16 { base_tick::UNKNOWN } else { birth }
+}
+
+#[test]
+fn a_block_whose_free_was_not_seen_is_found_when_its_memory_is_used_again() {
+    let table = BlockTable::new().expect("address space");
+    table.put(0x5000, Block { account: 9, size: 1000, birth: 70 }).expect("memory");
+    assert_eq!(table.take(0x5010), Entry::Nothing);
+    let inside = Block { account: 3, size: 32, birth: 5 };
+    let stale = Block { account: 9, size: 1000, birth: 70 };
+    assert_eq!(table.put(0x5010, inside).expect("memory"), Entry::Block(stale));
+    assert_eq!(table.take(0x5000), Entry::Nothing);
+    assert_eq!(table.take(0x5010), Entry::Block(inside));
+    let large = Block { account: 4, size: 1 << 40, birth: 6 };
+    table.put(0x5000, large).expect("memory");
+    assert_eq!(table.put(0x5030, inside).expect("memory"), Entry::Block(large));
+    assert_eq!([0, 16, 32].map(|offset| raw(&table, 0x5000 + offset)), [0; 3]);
+}
+
+#[test]
+fn sizes_of_every_class_come_back() {
+    let table = BlockTable::new().expect("address space");
+    let sizes = [
+        0,
+        1,
+        16,
+        17,
+        512,
+        8191,
+        8192,
+        (1 << 27) - 1,
+        u32::MAX as usize,
+        u32::MAX as usize + 1,
+        40 << 30,
+        1 << 40,
+        1 << 46,
+    ];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let address = 0x6000_0000_0000 + (number << 40);
+        let block = Block {
+            account: ACCOUNT_LIMIT - 1 - number as u32,
+            size,
+            birth: birth_of(size, base_tick::LAST - number as u32),
+        };
+        assert_eq!(table.put(address, block).expect("memory"), Entry::Nothing);
+        assert_eq!(table.take(address), Entry::Block(block));
+        assert_eq!(table.take(address), Entry::Nothing);
+        assert_eq!([16, 32, 48].map(|offset| raw(&table, address + offset)), [0; 3]);
+    }
+}
+
+#[test]
+fn a_size_may_lie_in_the_next_chunk() {
+    let table = BlockTable::new().expect("address space");
+    let address = (5 << CHUNK_BITS) - 16;
+    let block = Block { account: 3, size: 5 << 32, birth: 1 };
+    table.put(address, block).expect("memory");
+    assert_eq!(table.take(address), Entry::Block(block));
+}
+
+#[test]
+fn a_watched_block_says_so_when_it_is_taken() {
+    let table = BlockTable::new().expect("address space");
+    let block = Block { account: 9, size: 176, birth: 3 };
+    table.put(0x5000, block).expect("memory");
+    assert_eq!(table.watch(0x5000, 4).expect("memory"), Some(block));
+    assert_eq!(table.watch(0x9000, 5).expect("memory"), None);
+    assert_eq!(raw(&table, 0x5010), 0, "the size is kept with the watched code object");
+    assert_eq!(table.take(0x5000), Entry::Watched(4));
+    assert_eq!(table.put(0x9000, block).expect("memory"), Entry::Watched(5));
+    assert_eq!(table.take(0x9000), Entry::Block(block));
+}
+
+#[test]
+fn a_code_object_whose_free_was_seen_has_lost_its_mark() {
+    let table = BlockTable::new().expect("address space");
+    table.watch(0x5000, 4).expect("memory");
+    assert!(table.is_watched(0x5000, 4) && !table.is_watched(0x5000, 5));
+    table.take(0x5000);
+    assert!(!table.is_watched(0x5000, 4));
+    assert!(table.is_watched(0x5008, 4), "one that cannot carry a mark does not die");
+}
+
+#[test]
+fn blocks_aside_survive_a_fork_unless_somebody_had_them_in_hand() {
+    let table = BlockTable::new().expect("address space");
+    let block = Block { account: 9, size: 100, birth: 0 };
+    table.put(0x5008, block).expect("memory");
+    // SAFETY: this test's table belongs to this thread alone.
+    unsafe { table.reset_after_fork() };
+    assert_eq!(table.take(0x5008), Entry::Block(block));
+    table.put(0x5008, block).expect("memory");
+    std::mem::forget(table.aside.lock());
+    // SAFETY: as above.
+    unsafe { table.reset_after_fork() };
+    assert_eq!(table.take(0x5008), Entry::Nothing);
+}
+
+proptest! {
+    #[test]
+    fn it_agrees_with_an_ordered_map(
+        operations in prop::collection::vec((0usize..400, prop_oneof![8 => 0usize..700, 1 => 8000usize..9000], any::<u32>(), any::<bool>(), 0usize..40), 1..800)
+    ) {
+        let table = BlockTable::new().expect("address space");
+        let mut model: BTreeMap<usize, Block> = BTreeMap::new();
+        for (place, size, node, free, odd) in operations {
+            let base = (7 << CHUNK_BITS) - 3200;
+            let address = base + place * 16 + if odd == 0 { 8 } else { 0 };
+            if free {
+                let expected = model.remove(&address).map_or(Entry::Nothing, Entry::Block);
+                prop_assert_eq!(table.take(address), expected);
+                continue;
+            }
+            let end = address + size.max(1);
+            let overlaps = model.range(..end.next_multiple_of(16)).any(|(at, block)| {
+                (at + block.size.max(1)).next_multiple_of(16) > address & !15
+            });
+            if !overlaps {
+                let block = Block { account: node % ACCOUNT_LIMIT, size, birth: birth_of(size, node & base_tick::LAST) };
+                prop_assert_eq!(table.put(address, block).expect("memory"), Entry::Nothing);
+                model.insert(address, block);
+            }
+        }
+        for (address, block) in model {
+            prop_assert_eq!(table.take(address), Entry::Block(block));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The records of the calling-context tree as they stand in the capture: places, nodes, accounts and their counters.
+//!
+//! A node is a frame in the context of its callers. Only stacks that allocate have an account, which is what blocks
+//! name and what is counted; so the many nodes that only lead somewhere cost 8 bytes.
+
+use std::io;
+
+use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Place, TableId};
+use rustc_hash::FxHashMap;
+
+use crate::block_table::ACCOUNT_LIMIT;
+use crate::capture::{Capture, Full, TableSpace};
+use crate::region::Region;
+
+/// Most nodes whatever the options say: tokens and slots hold 27 bits.
+pub(crate) const NODE_LIMIT: usize = ACCOUNT_LIMIT as usize;
+
+/// So many callers are looked at for recursion.
+const FOLD_DISTANCE: usize = 512;
+
+/// Writes and reads the tree's records.
+#[derive(Debug)]
+pub(crate) struct NodeTable {
+    places: Records<Place>,
+    place_ids: FxHashMap<Place, u32>,
+    nodes: Records<Node>,
+    accounts: Records<Account>,
+    counters: Records<Counters>,
+    /// Account of each node plus one, 0 for none.
+    account_of: Region,
+    /// Why something found no place, once it did not.
+    full: Option<LossKind>,
+}
+
+/// A table of equal records that grows in the capture.
+#[derive(Debug)]
+struct Records<T> {
+    space: TableSpace,
+    count: usize,
+    limit: usize,
+    kind: std::marker::PhantomData<T>,
+}
+
+impl<T: Copy> Records<T> {
+    fn new(capture: &mut Capture, id: TableId, limit: usize) -> io::Result<Self> {
+        let space = capture.table(id, size_of::<T>(), (limit * size_of::<T>()).next_multiple_of(4096))?;
+        Ok(Self { space, count: 0, limit, kind: std::marker::PhantomData })
+    }
+
+    fn base(&self) -> *mut T {
+        self.space.base().cast()
+    }
+
+    /// Makes room for one more record.
+    fn reserve(&mut self, capture: &mut Capture) -> Result<(), LossKind> {
+        if self.count >= self.limit {
+            return Err(LossKind::TreeLimit);
+        }
+        if (self.count + 1) * size_of::<T>() > self.space.committed() {
+            capture.grow(&mut self.space).map_err(|Full| LossKind::CaptureFull)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a record for which there is room.
+    fn push(&mut self, capture: &Capture, record: T) -> u32 {
+        assert!((self.count + 1) * size_of::<T>() <= self.space.committed());
+        // SAFETY: the record lies within what is committed, and is not counted yet.
+        unsafe { self.base().add(self.count).write(record) };
+        self.count += 1;
+        capture.count(&self.space, self.count as u64);
+        self.count as u32 - 1
+    }
+
+    fn detach(&mut self, capture: &Capture) -> io::Result<()> {
+        capture.detach_table(&mut self.space, self.count, size_of::<T>())
+    }
+
+    fn get(&self, index: u32) -> T {
+        assert!((index as usize) < self.count);
+        // SAFETY: records below the count were written.
+        unsafe { *self.base().add(index as usize) }
+    }
+}
+
+impl NodeTable {
+    pub(crate) fn new(capture: &mut Capture, max_nodes: usize) -> io::Result<Self> {
+        let max_nodes = max_nodes.clamp(64, NODE_LIMIT);
+        Ok(Self {
+            places: Records::new(capture, TableId::Places, max_nodes)?,
+            place_ids: FxHashMap::default(),
+            nodes: Records::new(capture, TableId::Nodes, max_nodes)?,
+            accounts: Records::new(capture, TableId::Accounts, max_nodes)?,
+            counters: Records::new(capture, TableId::Counters, max_nodes)?,
+            account_of: Region::lazy(max_nodes * size_of::<u32>())?,
+            full: None,
+        })
+    }
+
+    /// Parts with the capture's file.
+    pub(crate) fn detach(&mut self, capture: &Capture) -> io::Result<()> {
+        self.places.detach(capture)?;
+        self.nodes.detach(capture)?;
+        self.accounts.detach(capture)?;
+        self.counters.detach(capture)
+    }
+
+    /// Why something found no place, if that happened.
+    pub(crate) fn full(&self) -> Option<LossKind> {
+        self.full
+    }
+
+    fn note<T>(&mut self, result: Result<T, LossKind>) -> Result<T, Full> {
+        result.map_err(|kind| {
+            self.full.get_or_insert(kind);
+            Full
+        })
+    }
+
+    /// Notes that something else of the capture could not grow.
+    pub(crate) fn note_full(&mut self) {
+        self.full.get_or_insert(LossKind::CaptureFull);
+    }
+
+    pub(crate) fn node_count(&self) -> usize {
+        self.nodes.count
+    }
+
+    /// Whether three of four nodes are in use.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.nodes.count >= self.nodes.limit / 4 * 3
+    }
+
+    /// Where the capture says how many accounts have counters.
+    pub(crate) fn count(&self, capture: &Capture) -> *const u64 {
+        capture.records(&self.counters.space)
+    }
+
+    pub(crate) fn account_count(&self) -> u32 {
+        self.accounts.count as u32
+    }
+
+    pub(crate) fn accounts(&self) -> *mut Account {
+        self.accounts.base()
+    }
+
+    pub(crate) fn counters(&self) -> *mut Counters {
+        self.counters.base()
+    }
+
+    pub(crate) fn node(&self, id: u32) -> Node {
+        self.nodes.get(id)
+    }
+
+    /// The one record for a place.
+    pub(crate) fn place(&mut self, capture: &mut Capture, place: Place) -> Result<u32, Full> {
+        if let Some(id) = self.place_ids.get(&place) {
+            return Ok(*id);
+        }
+        self.place_ids.try_reserve(1).map_err(|_| Full)?;
+        let room = self.places.reserve(capture);
+        self.note(room)?;
+        let id = self.places.push(capture, place);
+        self.place_ids.insert(place, id);
+        Ok(id)
+    }
+
+    pub(crate) fn add_node(&mut self, capture: &mut Capture, node: Node) -> Result<u32, Full> {
+        let room = self.nodes.reserve(capture);
+        self.note(room)?;
+        Ok(self.nodes.push(capture, node))
+    }
+
+    /// The node's account, made now if it has none.
+    pub(crate) fn account(&mut self, capture: &mut Capture, node: u32) -> Result<u32, Full> {
+        assert!((node as usize) < self.nodes.count);
+        // SAFETY: the region has a place for every node; nobody else refers to it.
+        let place = unsafe { &mut *self.account_of.base().cast::<u32>().add(node as usize) };
+        if *place != 0 {
+            return Ok(*place - 1);
+        }
+        let room = self.accounts.reserve(capture).and_then(|()| self.counters.reserve(capture));
+        if room.is_ok() {
+            // Counters first: a reader takes the smaller of the two counts.
+            self.counters.push(capture, Counters::default());
+            let id = self.accounts.push(capture, Account { node, ..Account::default() });
+            *place = id + 1;
+            return Ok(id);
+        }
+        self.note(room).map(|()| 0)
+    }
+
+    /// Where a frame at `place`, called from `node`, leads back to: a caller that stands there too.
+    ///
+    /// Without `any` only if what was called since then repeats what was called before it, frame for frame, so that
+    /// nothing but the number of repetitions is lost.
+    pub(crate) fn folded(&self, node: u32, place: u32, any: bool) -> Option<u32> {
+        let mut candidate = node;
+        for distance in 0..FOLD_DISTANCE {
+            let record = self.nodes.get(candidate);
+            if record.kind() != Some(NodeKind::Frame) {
+                return None;
+            }
+            if record.subject() == place && (any || self.alike(node, record.parent, distance)) {
+                return Some(candidate);
+            }
+            candidate = record.parent;
+        }
+        None
+    }
+
+    /// Whether two nodes and their next callers, `count` in all, stand at the same places.
+    fn alike(&self, mut one: u32, mut other: u32, count: usize) -> bool {
+        (0..count).all(|_| {
+            let (first, second) = (self.nodes.get(one), self.nodes.get(other));
+            (one, other) = (first.parent, second.parent);
+            first.kind_and_subject == second.kind_and_subject
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table with one chain of frames at these places, and the chain's nodes.
+    fn chain(places: &[u32]) -> (NodeTable, Vec<u32>) {
+        let mut capture = Capture::create(None).expect("memory");
+        let mut table = NodeTable::new(&mut capture, 1000).expect("room");
+        let mut nodes = vec![table.add_node(&mut capture, Node::new(0, NodeKind::Root, 0)).expect("room")];
+        for place in places {
+            let parent = nodes[nodes.len() - 1];
+            nodes.push(
+                table.add_node(&mut capture, Node::new(parent, NodeKind::Frame, *place)).expect("room"),
+            );
+        }
+        (table, nodes)
+    }
+
+    #[test]
+    fn only_what_repeats_frame_for_frame_folds_at_first() {
+        let (table, nodes) = chain(&[1, 2, 3, 2]);
+        assert_eq!(table.folded(nodes[4], 3, false), Some(nodes[3]), "2 3 2 3 is 2 3 twice");
+        assert_eq!(table.folded(nodes[4], 2, false), Some(nodes[4]), "direct recursion");
+        assert_eq!(table.folded(nodes[4], 1, false), None, "1 2 3 2 1 hides nothing yet");
+        assert_eq!(table.folded(nodes[4], 1, true), Some(nodes[1]));
+        assert_eq!(table.folded(nodes[4], 9, true), None);
+    }
+
+    #[test]
+    fn a_node_has_one_account() {
+        let (mut table, nodes) = chain(&[1]);
+        let mut capture = Capture::create(None).expect("memory");
+        let account = table.account(&mut capture, nodes[1]);
+        assert!(account.is_ok());
+    }
+}

@@ -1,0 +1,180 @@
+//! Sees objects that come back from a free list, from CPython 3.13 on.
+//!
+//! The interpreter keeps some freed objects (floats, tuples, lists, dicts...) for the next of their kind, which then
+//! needs no allocation. Its reference tracer is called for every new object: if it is not the block that was just
+//! allocated, its memory was used before, and its block moves to the stack that uses it now. Such a move counts as an
+//! allocation there.
+//!
+//! There is one place for a tracer in the interpreter. Whoever had it is called on, and gets it back at the end if it
+//! is still ours; a tracer that took our place meanwhile is left alone, and the loss is counted.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::Ordering;
+
+use heapline_format::LossKind;
+
+use crate::environment::{self, Environment};
+use crate::fast_path;
+use crate::ffi::{Api, PyObject, RefTracer};
+use crate::fork::SESSION;
+use crate::layout::read;
+use crate::recorder::{Attached, Domain, Recorder};
+use crate::session::Session;
+use crate::thread_local;
+
+/// Event of the interpreter: a new reference was made.
+const CREATE: c_int = 0;
+
+/// In `PyTypeObject`; public, the same in every version.
+const TYPE_FLAGS: usize = 168;
+const FLAG_GC: u64 = 1 << 14;
+/// Managed weak references, managed dictionary: such objects have two more words in front.
+const FLAGS_PREHEADER: u64 = 1 << 3 | 1 << 4;
+
+/// Who had the interpreter's place before us.
+struct Previous(UnsafeCell<(Option<RefTracer>, *mut c_void)>);
+
+// SAFETY: read and written only with the GIL held.
+unsafe impl Sync for Previous {}
+
+static PREVIOUS: Previous = Previous(UnsafeCell::new((None, std::ptr::null_mut())));
+
+/// Whether revived objects can be seen with this interpreter. The caller holds the GIL.
+pub(crate) fn is_possible(environment: &Environment) -> bool {
+    let api = environment.api;
+    // The type of code objects is used to check that flags stand where they are read.
+    let flags: u64 = match api.ref_tracer_set.and(api.ref_tracer_get) {
+        // SAFETY: the type is static and larger than this.
+        Some(_) => unsafe { read(environment.code_type.cast(), TYPE_FLAGS) },
+        None => return false,
+    };
+    // SAFETY: any thread may ask for a type's flags.
+    environment.layout.is_some()
+        && flags == unsafe { (api.type_flags)(environment.code_type.cast_mut()) }
+        && tracer(environment).is_some()
+        && !fast_path::attached(environment, true).is_null()
+}
+
+/// Our tracer for this interpreter.
+fn tracer(environment: &Environment) -> Option<RefTracer> {
+    match environment.layout.map(crate::token_walk::index) {
+        Some(3) => Some(trace::<3>),
+        Some(4) => Some(trace::<4>),
+        _ => None,
+    }
+}
+
+fn is_ours(found: Option<RefTracer>) -> bool {
+    let ours: [RefTracer; 2] = [trace::<3>, trace::<4>];
+    found.is_some_and(|found| ours.into_iter().any(|own| std::ptr::fn_addr_eq(own, found)))
+}
+
+fn current(api: &Api) -> (Option<RefTracer>, *mut c_void) {
+    let mut data = std::ptr::null_mut();
+    // SAFETY: the callers hold the GIL.
+    let tracer = api.ref_tracer_get.and_then(|get| unsafe { get(&raw mut data) });
+    (tracer, data)
+}
+
+/// Takes the interpreter's place for a tracer.
+///
+/// # Safety
+/// The caller holds the GIL, and [`is_possible`] said so.
+pub(crate) unsafe fn install(environment: &Environment) {
+    let found = current(environment.api);
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !is_ours(found.0) {
+            *PREVIOUS.0.get() = found;
+        }
+        if let Some(set) = environment.api.ref_tracer_set {
+            set(tracer(environment), std::ptr::null_mut());
+        }
+    }
+}
+
+/// Gives the place back, if it is still ours.
+///
+/// # Safety
+/// The caller holds the GIL.
+pub(crate) unsafe fn remove(api: &Api) {
+    if is_ours(current(api).0)
+        && let Some(set) = api.ref_tracer_set
+    {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (previous, data) = *PREVIOUS.0.get();
+            set(previous, data);
+        }
+    }
+}
+
+/// What became of our place, looked at now and then.
+///
+/// # Safety
+/// As for [`install`]; the tracer was installed.
+pub(crate) unsafe fn check(environment: &Environment, recorder: &Recorder) {
+    let (found, _) = current(environment.api);
+    if is_ours(found) {
+        return;
+    }
+    recorder.tree.capture.lost(LossKind::TracerReplaced).fetch_add(1, Ordering::Relaxed);
+    if found.is_none() {
+        // Whoever took it gave it up (`tracemalloc.stop` sets none): it is not called on any more.
+        // SAFETY: as the caller promises.
+        unsafe {
+            *PREVIOUS.0.get() = (None, std::ptr::null_mut());
+            install(environment);
+        }
+    }
+}
+
+unsafe extern "C" fn trace<const V: usize>(object: *mut PyObject, event: c_int, _: *mut c_void) -> c_int {
+    // SAFETY: the interpreter calls with the GIL of some interpreter held, and with a live object if the event is
+    // CREATE. The one who had the place before is called as the interpreter would.
+    unsafe {
+        let (previous, data) = *PREVIOUS.0.get();
+        let answer = previous.map_or(0, |previous| previous(object, event, data));
+        if event == CREATE {
+            let session = SESSION.load(Ordering::Acquire);
+            if !session.is_null()
+                && let Some(environment) = environment::known()
+            {
+                created::<V>(environment, session, object.cast_const().cast());
+            }
+        }
+        answer
+    }
+}
+
+/// # Safety
+/// The calling thread holds some interpreter's GIL; the object is alive.
+#[inline(always)]
+unsafe fn created<const V: usize>(environment: &Environment, session: *mut Session, object: *const u8) {
+    // SAFETY: as the caller promises; an object's type stands at offset 8. The session is used only once the thread is
+    // known to hold the main interpreter's GIL.
+    unsafe {
+        let state = fast_path::attached(environment, true);
+        if state.is_null() {
+            return;
+        }
+        let flags: u64 = read(read(object, 8), TYPE_FLAGS);
+        let header = if flags & FLAG_GC != 0 { 16 } else { 0 };
+        let before = if flags & FLAGS_PREHEADER != 0 { 16 } else { 0 };
+        let address = object as usize - header - before;
+        let recorder = &mut *(*session).recorder.get();
+        let local = thread_local::current();
+        if recorder.was_just_allocated(address) || (*local).inside != 0 {
+            return;
+        }
+        let blocks = &(*session).blocks;
+        if let Some(account) = fast_path::account::<V>(recorder, state) {
+            return recorder.revived(blocks, address, account);
+        }
+        (*local).inside = 1;
+        let thread = Attached { state, local, domain: Domain::WithGil };
+        recorder.revived_elsewhere(environment.api, blocks, thread, address);
+        (*local).inside = 0;
+    }
+}

@@ -1,0 +1,119 @@
+//! Where the interpreter keeps the calling thread's state, so that it can be read without a call.
+//!
+//! From 3.12 on the state of an attached thread stands in a thread-local variable of the interpreter that is null while
+//! the thread is detached. Its getter is the truth; but in a shared library it costs a call, and another to find the
+//! variable, at each allocation and free. The variable lies at the same distance from the thread pointer in every thread
+//! (static TLS: the interpreter was loaded before any thread started), so the distance is found once, by looking for
+//! a word that has the state's address while the thread is attached and not while it is detached. Up to 3.11 there is
+//! one variable for all threads, which says who has the GIL; it is found in the same way. Where there is not exactly one
+//! such word, the getter is called.
+
+use std::sync::atomic::{AtomicIsize, AtomicPtr, Ordering};
+
+use crate::ffi::{self, Api, PyThreadState};
+use crate::layout::Layout;
+use crate::layout_check::fetch;
+
+/// From 3.12 on: distance of the variable from the thread pointer; 0 until it is known.
+static OFFSET: AtomicIsize = AtomicIsize::new(0);
+
+/// Up to 3.11: the variable that holds the state of whoever has the GIL; null until it is known.
+static HOLDER: AtomicPtr<*const PyThreadState> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The variable lies among the first bytes of the interpreter's runtime state.
+const SEARCHED_RUNTIME_BYTES: usize = 2048;
+
+/// Static TLS lies below the thread pointer; that of all libraries together is smaller than this.
+const SEARCHED_BYTES: usize = 64 << 10;
+
+/// The calling thread's state. Null: detached. Up to 3.11 it is the state of whoever holds the GIL.
+#[inline(always)]
+pub(crate) fn current(api: &Api) -> *mut PyThreadState {
+    let offset = OFFSET.load(Ordering::Relaxed);
+    if offset == 0 {
+        // SAFETY: the function needs no GIL.
+        return unsafe { (api.thread_state)() };
+    }
+    at(offset)
+}
+
+/// Where a thread state names its interpreter, in every version whose state is found without a call.
+pub(crate) const INTERPRETER_OFFSET: usize = 16;
+
+/// The calling thread's state if it is attached and that can be told without a call, else null. `with_gil`: some
+/// interpreter's GIL is held.
+#[inline(always)]
+pub(crate) fn without_call(with_gil: bool) -> *const PyThreadState {
+    let offset = OFFSET.load(Ordering::Relaxed);
+    if offset != 0 {
+        return at(offset);
+    }
+    let holder = HOLDER.load(Ordering::Relaxed);
+    if holder.is_null() || !with_gil {
+        return std::ptr::null();
+    }
+    // SAFETY: `find` saw the variable there, in the interpreter's own data. It is a plain word, written by whoever
+    // takes or gives back the GIL, which the calling thread holds.
+    unsafe { holder.read() }
+}
+
+#[inline(always)]
+fn at(offset: isize) -> *mut PyThreadState {
+    let state: *mut PyThreadState;
+    // SAFETY: `find` saw the variable at this distance, and static TLS is laid out alike in all threads.
+    unsafe {
+        core::arch::asm!("mov {0}, fs:[{1}]", out(reg) state, in(reg) offset, options(nostack, pure, readonly));
+    }
+    state
+}
+
+/// Looks for the variable, once. `layout` is the interpreter's, if it is known.
+///
+/// # Safety
+/// The caller holds the GIL, and other threads may run meanwhile.
+pub(crate) unsafe fn find(api: &Api, layout: Option<&Layout>) {
+    let Some(layout) = layout.filter(|layout| layout.interpreter == INTERPRETER_OFFSET) else { return };
+    // SAFETY: as the caller promises.
+    unsafe {
+        if layout.version >= (3, 12) {
+            let thread_pointer: usize;
+            // On x86-64 the thread pointer is stored where it points.
+            core::arch::asm!("mov {0}, fs:[0]", out(reg) thread_pointer, options(nostack, pure, readonly));
+            let below = (1..=SEARCHED_BYTES / 8).map(|words| thread_pointer - words * 8);
+            if let Some(address) = variable(api, below) {
+                OFFSET.store(address as isize - thread_pointer as isize, Ordering::Relaxed);
+            }
+        } else {
+            let runtime = ffi::data_symbol(c"_PyRuntime") as usize;
+            let words = (0..SEARCHED_RUNTIME_BYTES / 8).map(|words| runtime + words * 8);
+            if let Some(address) = variable(api, words.filter(|_| runtime != 0)) {
+                HOLDER.store(address as *mut *const PyThreadState, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// The one word of these that holds the calling thread's state while it is attached, and not while it is detached.
+///
+/// # Safety
+/// As for [`find`].
+unsafe fn variable(api: &Api, addresses: impl Iterator<Item = usize>) -> Option<usize> {
+    // SAFETY: the GIL is held.
+    let state = unsafe { (api.thread_state)() } as usize;
+    // Memory ends where the kernel cannot read any more.
+    let seen = addresses.map_while(|address| Some((address, fetch::<usize>(address, 0)?)));
+    let candidates: Vec<usize> =
+        seen.filter(|(_, value)| *value == state).map(|(address, _)| address).collect();
+    // SAFETY: the GIL is held and given back.
+    let detached: Vec<usize> = unsafe {
+        let saved = (api.save_thread)();
+        let changed =
+            candidates.into_iter().filter(|address| fetch::<usize>(*address, 0) != Some(state)).collect();
+        (api.restore_thread)(saved);
+        changed
+    };
+    match detached[..] {
+        [address] if fetch::<usize>(address, 0) == Some(state) => Some(address),
+        _ => None,
+    }
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Tries to make heapline fail on every supported Python of this machine: random storms in verify mode, in which each
+# allocation walks the stack both ways. Prints a line for each Python and kind of allocator, and for each failure the
+# command that repeats it.
+#
+# usage: scripts/torture.sh SECONDS [--cpython-tests]     for all Pythons together; PYTHONS="3.12 3.13" picks versions
+#   --cpython-tests  afterwards also runs CPython's own tests under heapline, however long that takes
+# SEED=N repeats a rotation; without it the seed is random, and printed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=$1
+seed=${SEED:-$RANDOM}
+
+pythons=()
+while read -r version python; do
+    if [[ -z ${PYTHONS:-} || " $PYTHONS " == *" $version "* ]]; then
+        pythons+=("$version $python")
+    fi
+done < <(scripts/pythons.sh)
+if [[ ${#pythons[@]} -eq 0 ]]; then
+    echo "torture: none of the versions asked for (${PYTHONS:-}) was found" >&2
+    exit 1
+fi
+
+failed=()
+for pair in "${pythons[@]}"; do
+    read -r version python <<<"$pair"
+    venv=$(scripts/venv.sh "test-$version" "$python" test --wheel)
+    "$venv/bin/python" scripts/torture/rotation.py --seconds $((seconds / ${#pythons[@]})) --seed "$seed" </dev/null ||
+        failed+=("$version")
+    if [[ ${2:-} == --cpython-tests ]]; then
+        "$venv/bin/python" scripts/torture/cpython_tests.py </dev/null || failed+=("$version (CPython's tests)")
+    fi
+done
+
+if [[ ${#failed[@]} -ne 0 ]]; then
+    printf -v list '%s, ' "${failed[@]}"
+    echo "torture: failed on ${list%, } (seed $seed)" >&2
+    exit 1
+fi
+echo "torture: passed (seed $seed)"
