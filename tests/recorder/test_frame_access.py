@@ -75,13 +75,17 @@ def test_both_ways_agree(run_recorded: Execute, script: Callable[[str], Path], h
     assert len(expected) >= 27
     # Frames of ours cannot be hidden without the layout; the innermost ones are what the program did.
     found = sites(public)
-    # The interpreter tells of objects from its free lists only where its frames are read directly.
-    share = 0.05 if direct.process.free_lists == "seen" else 0.0
+    # The interpreter tells of objects from its free lists only where its frames are read directly: a block more or
+    # less for the program's own stacks, more for those that read what an import compiled.
+    revived = direct.process.free_lists == "seen"
     for stack, (size, count) in expected.items():
         matches = [found[other] for other in found if other[: len(stack)] == stack]
         assert len(matches) == 1, stack
-        assert abs(matches[0][0] - size) <= share * size, stack
-        assert abs(matches[0][1] - count) <= share * (count + 20), stack
+        if not revived:
+            assert matches == [(size, count)], stack
+        elif not stack[0].startswith("_compile_bytecode"):
+            assert abs(matches[0][0] - size) <= 64, stack
+            assert abs(matches[0][1] - count) <= 1, stack
 
 
 @pytest.mark.parametrize("how", ["public", "mismatch"])
