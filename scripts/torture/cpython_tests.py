@@ -188,6 +188,8 @@ def main() -> int:
     if importlib.util.find_spec("test.support") is None:
         print(f"{sys.executable} has no CPython tests (package 'test')", file=sys.stderr)
         return 2
+    # A shell has its background jobs ignore SIGINT, which they hand on; some tests then wait for it without end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     present = [name for name in options.modules or MODULES if importlib.util.find_spec(f"test.{name}")]
     wrong = [name for name in present if not compare(name)]
     if wrong:

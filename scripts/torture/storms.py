@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import ctypes
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -26,6 +27,11 @@ from heapline import _native
 Storm = Callable[[random.Random], None]
 
 FAILED_CHILD = 9
+
+# Frames that a stack has at least where the recorder is shown a deep one.
+DEEP = 100_000
+# 3.10 allocates each frame, so a recording on the way down reads as many stacks as there are frames.
+DEEP_IF_RECORDED = DEEP if sys.version_info >= (3, 11) else 8_000
 
 
 class StormError(Exception):
@@ -140,6 +146,46 @@ def recursion(rng: random.Random) -> None:
         attempt(descend, rng.randrange(500, 3000))
 
 
+def descend(frames: Iterator[None], stops: Iterator[int], bottom: Callable[[], None]) -> None:
+    """A frame for each item of `frames`; then allocates, and goes on with as many frames as the next stop says.
+
+    Verify mode reads the whole stack at each allocation, so most frames must not make any: what they count with is an
+    iterator that gives out `None`.
+    """
+    for _ in frames:
+        return descend(frames, stops, bottom)
+    attempt(Thing, -1)
+    for count in stops:
+        descend(itertools.repeat(None, count), stops, bottom)
+        attempt(Thing, -1)
+        kept = Thing(1)
+        kept.kept.append(2)
+        return None
+    return bottom()
+
+
+def at_depth(rng: random.Random, depth: int, bottom: Callable[[], None]) -> None:
+    """Call `bottom` below that many frames, in a thread of its own, of which some allocate on the way down and up."""
+    count = rng.randrange(4, 10)
+    reached = []
+
+    def arrive() -> None:
+        # Raises ValueError if the stack is not that deep.
+        sys._getframe(depth)
+        bottom()
+        reached.append(True)
+
+    stops = [depth // count + rng.randrange(1, 99) for _ in range(count)]
+    at_once([lambda: descend(iter(()), iter(stops), arrive)])
+    if not reached:
+        raise AssertionError("the bottom was not reached")
+
+
+def deep(rng: random.Random) -> None:
+    """A stack of a hundred thousand frames."""
+    at_depth(rng, DEEP_IF_RECORDED, lambda: attempt(Thing, rng.randrange(-1, 2)))
+
+
 def tracing(rng: random.Random) -> None:
     """Trace and profile functions that come and go."""
 
@@ -223,33 +269,52 @@ def at_rest() -> None:
         time.sleep(0.001)
 
 
+def verified() -> bool:
+    """Whether walks and books of the recording are right."""
+    _native._verify()
+    walks, _, mismatches = _native._walks()
+    return walks > 0 and mismatches == 0
+
+
 def child_is_right(rng: random.Random) -> bool:
-    """In a forked child: whether walks and books are right, be the recording the parent's or its own."""
+    """In a forked child: whether its recording is right, be it the parent's or its own."""
     if not heapline.is_tracing():
         heapline.start()
     for storm in rng.sample([exceptions, generators, executing, recursion], 2):
         storm(rng)
-    _native._verify()
-    walks, _, mismatches = _native._walks()
-    return walks > 0 and mismatches == 0
+    return verified()
+
+
+def deep_child_is_right() -> bool:
+    """In a child that was forked below many frames, so that each allocation takes long: the same, after a few."""
+    attempt(Thing, -1)
+    return not heapline.is_tracing() or verified()
+
+
+def fork(is_right: Callable[[], bool]) -> None:
+    """Fork, and raise if the child did not find that everything is right."""
+    process = os.fork()
+    if not process:
+        status = FAILED_CHILD
+        try:
+            # A lock that the child needs may have been held by a thread that it does not have.
+            signal.alarm(60)
+            status = 0 if is_right() else FAILED_CHILD
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status:
+        raise AssertionError(f"a forked child ended with {status}")
 
 
 def forking(rng: random.Random) -> None:
     """Forks, of whatever the other threads are doing."""
     for _ in range(rng.randrange(1, 4)):
         kept = [Thing(1) for _ in range(rng.randrange(500))]
-        process = os.fork()
-        if not process:
-            status = FAILED_CHILD
-            try:
-                # A lock that the child needs may have been held by a thread that it does not have.
-                signal.alarm(60)
-                status = 0 if child_is_right(rng) else FAILED_CHILD
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        if status:
-            raise AssertionError(f"a forked child ended with {status}")
+        if rng.random() < 0.15:
+            at_depth(rng, DEEP_IF_RECORDED, lambda: fork(deep_child_is_right))
+        else:
+            fork(lambda: child_is_right(rng))
         del kept
 
 
@@ -291,7 +356,18 @@ def snapshots(rng: random.Random) -> None:
 
 STORMS: dict[str, Storm] = {
     storm.__name__: storm
-    for storm in (exceptions, generators, executing, recursion, tracing, without_gil, forking, interpreters, snapshots)
+    for storm in (
+        exceptions,
+        generators,
+        executing,
+        recursion,
+        deep,
+        tracing,
+        without_gil,
+        forking,
+        interpreters,
+        snapshots,
+    )
 }
 
 
