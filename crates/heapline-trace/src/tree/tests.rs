@@ -273,9 +273,16 @@ impl World {
         // SAFETY: the frames are what the functions of this interpreter's `api` can read.
         let account = unsafe { self.tree.account(&self.api, &self.blocks, base, &self.frames, self.tokens) };
 
-        let expected = stack.iter().fold((FIXED + thread) as u32, |node, frame| {
-            self.model.child(node, frame.code, self.codes[frame.code].1, frame.instruction)
-        });
+        let mut expected = (FIXED + thread) as u32;
+        let innermost = stack.len() - 1;
+        for (depth, frame) in stack.iter_mut().enumerate() {
+            let name = self.codes[frame.code].1;
+            expected = self.model.child(expected, frame.code, name, frame.instruction);
+            let leaves_token = depth < innermost && expected != OVERFLOW;
+            if let Some(tag) = self.tokens {
+                assert_eq!(node_of(tag, frame.memory.0[9]), leaves_token.then_some(expected));
+            }
+        }
         // SAFETY: the account was just handed out.
         let node = unsafe { (*self.tree.table.accounts().add(account as usize)).node };
         assert_eq!(node, expected);
@@ -322,7 +329,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
     fn it_agrees_with_a_naive_tree_through_deaths_and_folding(
         limit in 64usize..600,
