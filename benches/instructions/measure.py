@@ -5,8 +5,8 @@ so on any machine. A path is run for two numbers of rounds, plain and recorded; 
 what one round costs more. That is divided by the operations of a round, most often pairs of an allocation and its free.
 
 usage: measure.py [--check | --write]
-    --check   exit 1 if a path takes more than its budget (budget.json) and two in a hundred; 3 if there is no budget
-              for this version
+    --check   exit 1 if a path takes more than its budget (budget.json), two in a hundred and one instruction; 3 if
+              there is no budget for this version
     --write   write what was measured into budget.json
 """
 
@@ -25,6 +25,8 @@ HERE = Path(__file__).parent
 BUDGET = HERE / "budget.json"
 ROUNDS = (2000, 6000)
 TOLERANCE = 1.02
+# Of a path that costs nothing, what rounding and the alignment of memory may make of it.
+SLACK = 1
 NO_BUDGET = 3
 
 
@@ -86,7 +88,7 @@ def main() -> int:
         check_allocations(path)
         plain, more = added(path)
         allowed = budget.get(path)
-        over = allowed is not None and more > allowed * TOLERANCE
+        over = allowed is not None and more > allowed * TOLERANCE + SLACK
         told = f"({'none' if allowed is None else allowed}){' OVER BUDGET' if over else ''}"
         print(f"  {path:14} {plain:8.0f} {more:+8.0f}  {told}", flush=True)
         if over:

@@ -131,6 +131,34 @@ def executing(rng: random.Random) -> None:
         )
 
 
+def shapes(rng: random.Random) -> None:
+    """Functions and initializers with frames of all sizes that call each other from stacks of all heights.
+
+    So frames come to lie where others had their operands: a slot that is not written to before it is read shows.
+    """
+    names: dict[str, Any] = {"Thing": Thing}
+    count = 12
+    for number in range(count):
+        variables = "".join(f"v{place} = " for place in range(rng.randrange(9)))
+        operands = "None, " * rng.randrange(7)
+        callee = f"{rng.choice('fk')}{rng.randrange(count)}(depth - 1)"
+        call = rng.choice([callee, callee, callee, "Thing(1).prop()", "Thing(1)[2]", "Thing(1 - depth % 2 * 2)"])
+        exec(
+            f"def f{number}(depth):\n"
+            f" {variables}None\n"
+            f" kept = [depth] * 3\n"
+            f" return ({operands}{call}, kept) if depth > 0 else kept\n"
+            f"class k{number}:\n"
+            f" def __init__(self, depth):\n"
+            f"  {variables}None\n"
+            f"  self.kept = [depth] * 3\n"
+            f"  if depth > 0: self.made = ({operands}{call},)\n",
+            names,
+        )
+    for _ in range(rng.randrange(50, 200)):
+        attempt(names[f"{rng.choice('fk')}{rng.randrange(count)}"], rng.randrange(9))
+
+
 def recursion(rng: random.Random) -> None:
     """Stacks a few thousand frames deep that allocate now and then, and unwind by exceptions."""
     every = rng.randrange(100, 400)
@@ -273,7 +301,7 @@ def child_is_right(rng: random.Random) -> bool:
     """In a forked child: whether its recording is right, be it the parent's or its own."""
     if not heapline.is_tracing():
         heapline.start()
-    for storm in rng.sample([exceptions, generators, executing, recursion], 2):
+    for storm in rng.sample([exceptions, generators, executing, shapes, recursion], 2):
         storm(rng)
     _native._verify()
     walks, _, mismatches = _native._walks()
@@ -358,6 +386,7 @@ STORMS: dict[str, Storm] = {
         exceptions,
         generators,
         executing,
+        shapes,
         recursion,
         deep,
         tracing,
