@@ -12,7 +12,8 @@ use crate::token_walk::{node_of, tag};
 
 const LAYOUT: &Layout = &LAYOUTS[1];
 const CODES: usize = 7;
-const NAMES: [u32; 5] = [97, 98, 99, 100, 101];
+/// The names of code objects, which are one character long each.
+static NAMES: [u32; 5] = [97, 98, 99, 100, 101];
 /// Frames that have not come this far in their function are not part of the stack.
 const FIRST_TRACEABLE: u32 = 1;
 const FIXED: usize = 5;
@@ -34,8 +35,8 @@ fn write<T>(memory: &mut [u64], offset: usize, value: T) {
 impl FakeCode {
     fn set(&mut self, name: usize) {
         write(&mut self.0, 8, code_type());
-        write(&mut self.0, LAYOUT.code_filename, &raw const NAMES_IN_MEMORY[0]);
-        write(&mut self.0, LAYOUT.code_name, &raw const NAMES_IN_MEMORY[name]);
+        write(&mut self.0, LAYOUT.code_filename, &raw const NAMES[0]);
+        write(&mut self.0, LAYOUT.code_name, &raw const NAMES[name]);
         write(&mut self.0, LAYOUT.code_first_line, name as i32 * 100 + 1);
         write(&mut self.0, LAYOUT.first_traceable.expect("3.11 has it"), FIRST_TRACEABLE as i32);
     }
@@ -45,10 +46,8 @@ impl FakeCode {
     }
 }
 
-static NAMES_IN_MEMORY: [u32; 5] = NAMES;
-
 fn code_type() -> *const PyObject {
-    (&raw const NAMES_IN_MEMORY).cast()
+    (&raw const NAMES).cast()
 }
 
 unsafe extern "C" fn string_length(_: *mut PyObject) -> isize {
@@ -56,7 +55,7 @@ unsafe extern "C" fn string_length(_: *mut PyObject) -> isize {
 }
 
 unsafe extern "C" fn string_as_ucs4(object: *mut PyObject, buffer: *mut u32, _: isize, _: c_int) -> *mut u32 {
-    // SAFETY: "strings" are places of `NAMES_IN_MEMORY`, and the buffer has room for one character.
+    // SAFETY: "strings" are places of `NAMES`, and the buffer has room for one character.
     unsafe {
         buffer.write(object.cast::<u32>().read());
         buffer
@@ -216,12 +215,16 @@ impl World {
         Block { account: ROOT, size: 300 + code, birth: 7 }
     }
 
+    /// Whether the recorder saw the code object being made; the others were there before.
+    fn is_recorded(code: usize) -> bool {
+        code.is_multiple_of(2)
+    }
+
     fn make_code(&mut self, code: usize, name: usize) {
         let (memory, its_name) = &mut self.codes[code];
         *its_name = name;
         memory.set(name);
-        // Every other one was made before the recording began.
-        if code % 2 == 0 {
+        if Self::is_recorded(code) {
             assert_eq!(self.blocks.put(memory.address(), Self::block(code)).expect("memory"), Entry::Nothing);
         }
     }
@@ -232,7 +235,7 @@ impl World {
             let first = stack.iter().position(|frame| frame.code == code).unwrap_or(stack.len());
             stack.truncate(first);
         }
-        let known = (code % 2 == 0).then(|| Self::block(code));
+        let known = Self::is_recorded(code).then(|| Self::block(code));
         match self.blocks.take(self.codes[code].0.address()) {
             Entry::Watched(_) if unheard => self.tree.forget_dead_code(&self.blocks),
             Entry::Watched(number) => assert_eq!(self.tree.code_died(number), known),
