@@ -6,7 +6,6 @@ use heapline_format::{LossKind, NodeKind};
 
 use crate::base_tick;
 use crate::block_table::{Block, BlockTable, Entry};
-use crate::capture::Full;
 use crate::clock;
 use crate::counters::Accounts;
 use crate::environment;
@@ -67,8 +66,8 @@ pub(crate) struct Recorder {
     last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
     traces_references: bool,
-    /// Allocations that counted as overflow before the accounts were renewed.
-    earlier_overflow: u64,
+    /// Allocations that counted as overflow, as far as the header says so.
+    overflow_stated: u64,
 }
 
 impl Recorder {
@@ -96,7 +95,7 @@ impl Recorder {
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
-            earlier_overflow: 0,
+            overflow_stated: 0,
         }
     }
 
@@ -428,18 +427,9 @@ impl Recorder {
         failed
     }
 
-    /// From now on every stack has a new account; returns the first.
-    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
-        // SAFETY: the overflow node has an account from the start.
-        let overflow = unsafe { self.accounts.get(self.tree.fixed_accounts() + OVERFLOW) }.allocated_count;
-        let first = self.tree.renew_accounts()?;
-        self.earlier_overflow += overflow;
-        Ok(first)
-    }
-
     /// Losses begin anew.
     pub(crate) fn forget_overflow(&mut self) {
-        self.earlier_overflow = 0;
+        self.overflow_stated = 0;
     }
 
     /// Writes what is known of losses into the header.
@@ -447,10 +437,15 @@ impl Recorder {
         let children = fork::CHILDREN.load(Ordering::Relaxed);
         self.tree.capture.lost(LossKind::ForkedChildren).store(children, Ordering::Relaxed);
         if let Some(kind) = self.tree.full() {
-            let overflow = self.tree.fixed_accounts() + OVERFLOW;
-            // SAFETY: the overflow node has an account from the start.
-            let count = unsafe { self.accounts.get(overflow) }.allocated_count + self.earlier_overflow;
-            self.tree.capture.lost(kind).store(count, Ordering::Relaxed);
+            // SAFETY: accounts of the tree exist.
+            let count = self
+                .tree
+                .overflow_accounts()
+                .map(|account| unsafe { self.accounts.get(account) }.allocated_count)
+                .sum();
+            let more = u64::wrapping_sub(count, self.overflow_stated);
+            self.overflow_stated = count;
+            self.tree.capture.lost(kind).fetch_add(more, Ordering::Relaxed);
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::fork;
 use crate::history::History;
 use crate::hooks;
 use crate::installation;
+use crate::layer_table::LayerTable;
 use crate::layout_check::FrameAccess;
 use crate::options::Options;
 use crate::recorder::Recorder;
@@ -144,8 +145,10 @@ pub unsafe fn start(options: Options) -> Result<(), Error> {
 /// As for [`start`].
 pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error> {
     static SESSIONS: AtomicU32 = AtomicU32::new(0);
-    if !hooks::session_of_caller().is_null() {
-        return Err(Error::AlreadyTracing);
+    // SAFETY: the GIL is held, so a session that is found stays.
+    if let Some(session) = unsafe { hooks::session_of_caller().as_ref() } {
+        let has_base = session.has_base.load(Ordering::Relaxed);
+        return Err(if has_base { Error::AlreadyTracing } else { Error::LayersOnly });
     }
     fork::leave_parent();
     // SAFETY: as this function's caller promises.
@@ -233,9 +236,12 @@ fn prepare(
     tree.capture.publish();
     tree.capture.keep_remains()?;
     let (records, counters) = (tree.table.accounts(), tree.table.counters());
+    // SAFETY: the tree has a generation for every account that there can be.
+    let layers = unsafe { LayerTable::new(tree.table.generations()) }?;
     // SAFETY: all stay mapped as long as the tree, which the recorder owns together with the accounts.
-    let accounts =
-        unsafe { Accounts::new(header, records, counters, tree.table.count(&tree.capture), start_ns) };
+    let accounts = unsafe {
+        Accounts::new(header, records, counters, tree.table.count(&tree.capture), start_ns, layers)
+    };
     let namer = ThreadNamer::new(environment.api);
     let walker = Walker::new(environment, number, options.jit)?;
     let unrecorded: *const AtomicU64 = tree.capture.lost(LossKind::BlockTable);
@@ -258,6 +264,9 @@ fn prepare(
 pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
     // SAFETY: the GIL is held, so the session stays, and nobody else uses the recorder.
     let session = unsafe { hooks::session_of_caller().as_ref() }.ok_or(Error::NotTracing)?;
+    if !session.has_base.load(Ordering::Relaxed) {
+        return Err(Error::NotTracing);
+    }
     let api = environment::known().ok_or(Error::NotTracing)?.api;
     // SAFETY: as above.
     let capture = unsafe {
@@ -333,10 +342,20 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
     unsafe {
         settle(session);
         let recorder = &mut *session.recorder.get();
-        finish(&recorder.tree.capture, installation::in_place(api));
+        if recorder.tree.capture.has_failed() {
+            return Err(Error::NotTracing);
+        }
+        let hooked = installation::in_place(api);
+        // Threads without the GIL write to the header with the desk in hand: not while it changes its place.
+        let mut desk = remote::desk();
+        recorder.book(&mut desk);
+        finish(&recorder.tree.capture, hooked);
         let image = recorder.tree.capture.image().map_err(Error::Memory)?;
         let output = session.output().map(PathBuf::from);
+        let losses = recorder.tree.capture.losses();
         recorder.tree.detach().map_err(Error::Memory)?;
+        recorder.tree.capture.set_losses(losses);
+        recorder.tree.set_filter(None);
         recorder.history.restart(&recorder.tree.capture).map_err(Error::Memory)?;
         (*recorder.tree.capture.header()).state = State::Recording as u32;
         session.has_base.store(false, Ordering::Relaxed);

@@ -58,6 +58,8 @@ pub(crate) struct Tree {
     fold_after_nodes: usize,
     folded_edges: u32,
     fixed_accounts: u32,
+    /// All accounts of the first fixed node.
+    fixed: Vec<u32>,
     filter: Option<StackFilter>,
 }
 
@@ -89,7 +91,8 @@ impl Tree {
             code_type,
             fold_after_nodes: limits.fold_after_nodes,
             folded_edges: 0,
-            fixed_accounts: 0,
+            fixed_accounts: ROOT,
+            fixed: vec![ROOT],
             filter: None,
         };
         let fixed = [
@@ -109,24 +112,37 @@ impl Tree {
         Ok(tree)
     }
 
-    /// From now on every stack that allocates has a new account: the first of those is returned. An error leaves all
-    /// as it was.
-    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
-        if !self.table.has_room(&mut self.capture, FIXED as usize) {
+    /// Begins a new generation of accounts and returns it. An error leaves all as it was.
+    pub(crate) fn begin_generation(&mut self) -> Result<u32, Full> {
+        let at_rest = |first: &u32| (*first..*first + FIXED).all(|account| self.table.is_at_rest(account));
+        let used_again = self.fixed.iter().copied().find(at_rest);
+        if used_again.is_none()
+            && (self.fixed.try_reserve(1).is_err() || !self.table.has_room(&mut self.capture, FIXED as usize))
+        {
             return Err(Full);
         }
-        self.table.forget_accounts();
+        let generation = self.table.begin_generation();
         self.edges.forget_accounts();
-        self.fixed_accounts = self.table.account_count();
-        for node in ROOT..FIXED {
-            self.table.account(&mut self.capture, node)?;
+        self.fixed_accounts = used_again.unwrap_or(self.table.account_count());
+        if used_again.is_some() {
+            (0..FIXED).for_each(|node| self.table.use_account(node, self.fixed_accounts + node));
+        } else {
+            self.fixed.push(self.fixed_accounts);
+            for node in 0..FIXED {
+                self.table.new_account(&mut self.capture, node)?;
+            }
         }
-        Ok(self.fixed_accounts)
+        Ok(generation)
     }
 
     /// Account of the first fixed node; those of the others follow.
     pub(crate) fn fixed_accounts(&self) -> u32 {
         self.fixed_accounts
+    }
+
+    /// The accounts that stand for stacks without a place.
+    pub(crate) fn overflow_accounts(&self) -> impl Iterator<Item = u32> {
+        self.fixed.iter().map(|first| first + OVERFLOW)
     }
 
     /// Has stacks dropped that a filter does not keep; those that are known already are asked about anew.
@@ -155,6 +171,24 @@ impl Tree {
             node = self.table.node(node.parent);
         }
         lines
+    }
+
+    /// File and line of a frame that has no node, if its code object is known.
+    fn line_of(&self, api: &Api, raw: RawFrame) -> Vec<(&str, u32)> {
+        let Some(layout) = self.layout else { return Vec::new() };
+        // SAFETY: the frame was just walked with this layout, and keeps its code object alive; the function only reads
+        // the line table.
+        let (code, line) = unsafe {
+            match frame::position(layout, raw, self.code_type) {
+                (object, Some(offset)) if !object.is_null() => {
+                    (self.codes.code_of(object as usize), (api.code_line)(object, offset))
+                }
+                _ => return Vec::new(),
+            }
+        };
+        let file =
+            code.and_then(|code| self.codes.get(code)).and_then(|code| self.strings.get(code.filename));
+        file.map(|file| vec![(file, u32::try_from(line).unwrap_or(0))]).unwrap_or_default()
     }
 
     /// Adds a fact about the process; it is left out when the capture cannot grow.
@@ -284,7 +318,11 @@ impl Tree {
             if self.edges.is_dropped(parent, raw.key) {
                 return DROPPED;
             }
-            if !preserving_errno(|| filter.keeps(&self.lines(node, filter.depth))) {
+            let keeps = || match node {
+                OVERFLOW => filter.keeps(&self.line_of(api, raw)),
+                node => filter.keeps(&self.lines(node, filter.depth)),
+            };
+            if !preserving_errno(keeps) {
                 self.edges.set_dropped(parent, raw.key);
                 return DROPPED;
             }
@@ -353,7 +391,7 @@ impl Tree {
             Some(place) => match self.child(parent, place) {
                 Ok(child) => child,
                 // The limit does not go away: an edge spares the next allocation the way to here.
-                Err(Full) if self.table.full() == Some(LossKind::TreeLimit) => OVERFLOW,
+                Err(Full) if self.table.is_full() => OVERFLOW,
                 Err(Full) => return Err(Full),
             },
             None => parent,
