@@ -318,6 +318,32 @@ impl BlockTable {
         Ok(known)
     }
 
+    /// What starts at this address.
+    pub(crate) fn get(&self, address: usize) -> Entry {
+        if address & ASIDE != 0 {
+            return self.aside().get(&address).map_or(Entry::Nothing, |block| Entry::Block(*block));
+        }
+        match self.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed)) {
+            0 => Entry::Nothing,
+            value => self.decode(address, value),
+        }
+    }
+
+    /// Whether a block here, for which no allocator vouches, would use no slot that another one has.
+    pub(crate) fn is_clear(&self, address: usize, size: usize) -> bool {
+        let slots = match size {
+            0..=16 => 1,
+            17..=LOW_SIZE_MASK => 2,
+            _ => 4,
+        };
+        address & ASIDE != 0
+            || (0..slots).all(|slot| {
+                let address = address + slot * 16;
+                address & ASIDE == 0
+                    && self.slot(address).is_none_or(|slot| slot.load(Ordering::Relaxed) == 0)
+            })
+    }
+
     /// Visits every live block, and every code object under watch.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry)) {
         self.chunks.for_each_slot(|address, value| {

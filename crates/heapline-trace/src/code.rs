@@ -91,6 +91,13 @@ impl CodeTable {
         capture.detach_table(&mut self.space, self.records, Code::BYTES)
     }
 
+    /// String id of a code object's file, by the index of its entry.
+    pub(crate) fn filename(&self, code: u32) -> u32 {
+        assert!((code as usize) < self.records);
+        // SAFETY: records below the count were written.
+        unsafe { (*self.space.base().cast::<Code>().add(code as usize)).filename }
+    }
+
     /// How many numbers were given out.
     pub(crate) fn numbers(&self) -> u32 {
         self.watched.len() as u32

@@ -152,6 +152,16 @@ impl NodeTable {
         self.nodes.get(id)
     }
 
+    /// The place of a frame's node.
+    pub(crate) fn place_of(&self, node: Node) -> Place {
+        self.places.get(node.subject())
+    }
+
+    /// The node of an account.
+    pub(crate) fn account_node(&self, account: u32) -> u32 {
+        self.accounts.get(account).node
+    }
+
     /// The one record for a place.
     pub(crate) fn place(&mut self, capture: &mut Capture, place: Place) -> Result<u32, Full> {
         if let Some(id) = self.place_ids.get(&place) {

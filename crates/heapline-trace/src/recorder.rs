@@ -142,6 +142,16 @@ impl Recorder {
     pub(crate) unsafe fn count(&mut self, account: u32, address: usize, size: usize) {
         self.last_allocated = address;
         // SAFETY: as the caller promises.
+        unsafe { self.count_elsewhere(account, size) };
+    }
+
+    /// Counts what no allocator of Python's has allocated.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn count_elsewhere(&mut self, account: u32, size: usize) {
+        // SAFETY: as the caller promises.
         unsafe { self.accounts.allocated(account, size) };
         self.until_look -= 1;
         if self.until_look == 0 {
@@ -222,8 +232,11 @@ impl Recorder {
     }
 
     /// The account of the calling thread's stack.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
     #[inline(always)]
-    unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
+    pub(crate) unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
             if !self.walker.walk(api, thread.state, thread.domain) {
@@ -331,13 +344,17 @@ impl Recorder {
         unsafe {
             for note in notes.ordered {
                 match note {
-                    Note::Allocated { account, size } => self.accounts.allocated(account, size),
-                    Note::Freed { account, size } => self.accounts.freed(account, size),
+                    Note::Allocated { account, domain, size } => {
+                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
+                    }
+                    Note::Freed { account, domain, size } => {
+                        self.accounts.freed(self.tree.domain_account(account, domain), size);
+                    }
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
-            for (account, batch) in notes.summed {
-                self.accounts.batch(account, batch);
+            for ((account, domain), batch) in notes.summed {
+                self.accounts.batch(self.tree.domain_account(account, domain), batch);
             }
             for number in notes.dead_code {
                 self.code_died(number);

@@ -13,6 +13,7 @@ use crate::counters::Accounts;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::fork;
+use crate::got;
 use crate::hooks;
 use crate::installation;
 use crate::layout_check::FrameAccess;
@@ -24,6 +25,7 @@ use crate::rss;
 use crate::thread_local;
 use crate::thread_name::ThreadNamer;
 use crate::timeline::Timeline;
+use crate::tracked::{self, TrackedBlocks};
 use crate::tree::Tree;
 use crate::walker::{WalkCounts, Walker};
 
@@ -34,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) recorder: UnsafeCell<Recorder>,
     /// Shared by all threads.
     pub(crate) blocks: BlockTable,
+    /// Changed with the desk in hand.
+    pub(crate) tracked: TrackedBlocks,
     /// Tells this session from every other of the process.
     pub(crate) number: u32,
     /// The capture's own counter of allocations that found no slot; mapped as long as the recorder's capture.
@@ -134,6 +138,7 @@ pub unsafe fn start(options: &Options) -> Result<(), Error> {
     let version = session.recorder.get_mut().walker.fast_version();
     // SAFETY: the GIL is held, and there is no session.
     unsafe { installation::install(environment.api, version) };
+    tracked::install(environment.api);
     if reference_tracer::is_possible(environment) {
         session.recorder.get_mut().trace_references();
         // SAFETY: the GIL is held.
@@ -201,7 +206,8 @@ fn prepare(
     // SAFETY: the header is mapped, and the field 8-aligned in it.
     let pending: *const AtomicU64 = unsafe { AtomicU64::from_ptr(&raw mut (*header).pending_bytes) };
     let recorder = UnsafeCell::new(recorder);
-    Ok(Session { recorder, blocks: BlockTable::new()?, number, unrecorded, pending })
+    let tracked = TrackedBlocks::default();
+    Ok(Session { recorder, blocks: BlockTable::new()?, tracked, number, unrecorded, pending })
 }
 
 /// A complete image of the capture at this instant; recording goes on.
@@ -254,6 +260,13 @@ pub unsafe fn verify() -> Result<(), String> {
         &*recorder
     };
     let mut found = vec![(0u64, 0u32); recorder.tree.table.account_count() as usize];
+    session.tracked.for_each(|domain, block| {
+        let account = recorder.tree.known_domain_account(block.account, domain);
+        if let Some(place) = account.and_then(|account| found.get_mut(account as usize)) {
+            place.0 = place.0.wrapping_add(block.size as u64);
+            place.1 += 1;
+        }
+    });
     session.blocks.for_each(|entry| {
         let block = match entry {
             Entry::Block(block) => Some(block),
@@ -322,6 +335,7 @@ pub unsafe fn stop() -> Result<Recording, Error> {
     let hooked = unsafe { installation::in_place(api) };
     // SAFETY: the GIL is held.
     unsafe { installation::remove(api) };
+    got::remove();
     {
         // Threads without the GIL look at the session only with the desk in hand.
         let _desk = remote::desk();

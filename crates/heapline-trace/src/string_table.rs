@@ -26,6 +26,18 @@ impl StringTable {
         capture.detach_table(&mut self.space, self.used, 1)
     }
 
+    /// The string with an id that `intern` gave.
+    pub(crate) fn text(&self, id: u32) -> &str {
+        let at = id as usize * STRING_ALIGN;
+        assert!(at + 4 <= self.used);
+        // SAFETY: `intern` wrote a length and as many bytes of a `str` at this offset; the space lives as long as this.
+        unsafe {
+            let at = self.space.base().add(at);
+            let bytes = std::slice::from_raw_parts(at.add(4), at.cast::<u32>().read() as usize);
+            std::str::from_utf8_unchecked(bytes)
+        }
+    }
+
     /// Id of this string, stored now if it was not yet.
     pub(crate) fn intern(&mut self, capture: &mut Capture, text: &str) -> Result<u32, Full> {
         if let Some(id) = self.ids.get(text) {

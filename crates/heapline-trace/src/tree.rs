@@ -13,6 +13,7 @@ use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
 use crate::block_table::{ACCOUNT_LIMIT, Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
 use crate::code::CodeTable;
+use crate::domain::DomainAccounts;
 use crate::edge_list::{Edge, EdgeList};
 use crate::errno::preserving_errno;
 use crate::ffi::{Api, PyObject};
@@ -34,6 +35,9 @@ pub(crate) const OVERFLOW: u32 = 3;
 /// Account of allocations in the RAW domain when frames are read through the public API, and its node.
 pub(crate) const NOT_WALKED: u32 = 4;
 
+/// Most frames of a traceback, as tracemalloc has it.
+const TRACEBACK_LIMIT: usize = 65_535;
+
 /// The tree and all that describes its nodes.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -41,6 +45,7 @@ pub(crate) struct Tree {
     pub(crate) table: NodeTable,
     strings: StringTable,
     codes: CodeTable,
+    domains: DomainAccounts,
     meta: TableSpace,
     meta_records: usize,
     edges: EdgeList,
@@ -72,6 +77,7 @@ impl Tree {
             table,
             strings,
             codes,
+            domains: DomainAccounts::default(),
             meta,
             meta_records: 0,
             edges: EdgeList::new(limits.nodes.clamp(64, NODE_LIMIT))?,
@@ -116,8 +122,53 @@ impl Tree {
 
     /// Adds a child of the root that is no frame.
     pub(crate) fn add_root(&mut self, kind: NodeKind, label: &str) -> Result<u32, Full> {
+        self.add_labelled(ROOT, kind, label)
+    }
+
+    fn add_labelled(&mut self, parent: u32, kind: NodeKind, label: &str) -> Result<u32, Full> {
         let subject = self.strings.intern(&mut self.capture, label)?;
-        self.table.add_node(&mut self.capture, Node::new(ROOT, kind, subject))
+        self.table.add_node(&mut self.capture, Node::new(parent, kind, subject))
+    }
+
+    /// The account of blocks of a domain below that of a frame or root. It is the same whenever it is asked for.
+    pub(crate) fn domain_account(&mut self, base: u32, domain: u32) -> u32 {
+        if let Some(known) = self.domains.find(base, domain) {
+            return known;
+        }
+        if !self.domains.reserve() {
+            return OVERFLOW;
+        }
+        let account = preserving_errno(|| {
+            let parent = self.table.account_node(base);
+            let node = self.add_labelled(parent, NodeKind::Domain, &domain.to_string())?;
+            self.table.account(&mut self.capture, node)
+        });
+        let account = account.unwrap_or_else(|Full| {
+            self.table.note_full();
+            OVERFLOW
+        });
+        self.domains.add(base, domain, account);
+        account
+    }
+
+    /// The same for blocks that were booked; `None` if it was never asked for.
+    pub(crate) fn known_domain_account(&self, base: u32, domain: u32) -> Option<u32> {
+        self.domains.find(base, domain)
+    }
+
+    /// Files and lines of an account's frames, innermost first.
+    pub(crate) fn traceback(&self, account: u32) -> Vec<(String, u32)> {
+        let mut frames = Vec::new();
+        let mut node = self.table.account_node(account);
+        while node != ROOT && frames.len() < TRACEBACK_LIMIT {
+            let record = self.table.node(node);
+            if record.kind() == Some(NodeKind::Frame) {
+                let place = self.table.place_of(record);
+                frames.push((self.strings.text(self.codes.filename(place.code)).to_owned(), place.line));
+            }
+            node = record.parent;
+        }
+        frames
     }
 
     /// The account of the stack whose new frames `frames` holds. `base` is the node of the frame that called the
