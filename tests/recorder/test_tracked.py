@@ -1,4 +1,4 @@
-"""Blocks that extension modules announce by ``PyTraceMalloc_Track``: seen, counted once, and passed on to tracemalloc."""
+"""Blocks that extension modules announce by ``PyTraceMalloc_Track``: seen, counted once, passed on to tracemalloc."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,9 +56,7 @@ def test_threads_may_announce_the_same_blocks_at_once(run_plainly: Execute, targ
 @pytest.mark.usefixtures("test_module")
 @pytest.mark.parametrize("captures", [[], ["out.heapline"]], ids=["memory", "file"])
 def test_a_child_goes_on_with_them(run_plainly: Execute, targets: Path, captures: list[str]) -> None:
-    finished = run_plainly(
-        [targets / "recorder" / "tracked_in_a_child.py", *captures], interpreter=["-W", "ignore"]
-    )
+    finished = run_plainly([targets / "recorder" / "tracked_in_a_child.py", *captures], interpreter=["-W", "ignore"])
     assert (finished.status, finished.err) == (0, b"")
     assert finished.out.decode().splitlines() == ["7", "[7] []"]
 

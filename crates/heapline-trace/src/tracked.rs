@@ -113,8 +113,7 @@ unsafe extern "C" fn track(domain: c_uint, address: usize, size: usize) -> c_int
     let booked = outside_of_hooks(|| book(domain, address, size));
     let real = TRACK.load(Ordering::Acquire);
     // SAFETY: whoever is led here was to be led there.
-    let answer =
-        unsafe { std::mem::transmute::<*const (), Track>(real as *const ())(domain, address, size) };
+    let answer = unsafe { std::mem::transmute::<*const (), Track>(real as *const ())(domain, address, size) };
     match (booked, answer) {
         (None, _) | (Some(_), FAILED) => answer,
         (Some(true), _) => 0,

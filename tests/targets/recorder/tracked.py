@@ -93,7 +93,7 @@ assert live(WITHOUT_GIL) == before
 
 
 def block():
-    return [bytes(MEGABYTE) for _ in range(10)]
+    return list(map(bytes, [MEGABYTE] * 10))
 
 
 # A block of bytes begins where the object does.
