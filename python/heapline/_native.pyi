@@ -14,6 +14,7 @@ __all__ = [
     "Totals",
     "TracingError",
     "UnsupportedError",
+    "_Layer",
     "__version__",
     "_verify",
     "_walks",
@@ -45,6 +46,8 @@ class CaptureError(HeaplineError):
 def start(
     output: str | os.PathLike[str] | None = None,
     *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     max_nodes: int = 2_097_152,
     fold_after_nodes: int = 393_216,
     max_codes: int = 262_144,
@@ -54,6 +57,10 @@ def start(
 
     ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture, and left alone if it is
     anything else. ``None`` keeps the recording in memory.
+
+    ``include`` and ``exclude`` are globs over the file of the frame that allocates, as in :meth:`Snapshot.statistics`:
+    what they leave out is not recorded and costs little, and is counted in ``totals.dropped_bytes`` and
+    ``dropped_count``. Allocations without a Python frame are recorded.
 
     The other arguments bound what the recorder itself may take, in the capture and in memory:
 
@@ -67,9 +74,9 @@ def start(
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``ValueError`` if a bound is out of range, ``TracingError`` if a recording is already going on,
-    ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written, ``MemoryError`` if
-    the recorder's own memory cannot be had. Then nothing is recorded.
+    Raises ``ValueError`` if a bound is out of range or a pattern is no glob, ``TracingError`` if a recording is already
+    going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written,
+    ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
     """
 
 def stop() -> Snapshot:
@@ -104,6 +111,40 @@ def _walks() -> tuple[int, int, int]:
 
 def _verify() -> None:
     """Compare the recorder's counters with its block table, for tests. Raises ``TracingError`` if they differ."""
+
+@final
+class _Layer:
+    """What was allocated since this was made: one owner's view of the process' one recording.
+
+    Several may be open, beside a recording of ``heapline.start`` or ``heapline run``; none changes what another sees.
+    Where nothing is recorded yet, the first one starts a recording in memory, which ends with the last.
+
+    Raises ``UnsupportedError`` where nothing can be recorded, ``MemoryError`` if the recorder's own memory cannot be
+    had.
+    """
+
+    def __new__(cls) -> _Layer: ...
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Live bytes, and the most that they were; ``None`` once it is closed or the recording has ended."""
+
+    def reset_peak(self) -> None:
+        """Have the peak begin at what is live now."""
+
+    def restart(self) -> None:
+        """Forget what was allocated until now. Raises :class:`TracingError` if the layer is closed."""
+
+    def close(self) -> None:
+        """End the layer. Does nothing the second time."""
+
+    def stack_at(self, address: int) -> list[tuple[str, int]] | None:
+        """File and line of the frames that allocated the block at this address, most recent first.
+
+        Empty if no frame is known, ``None`` if the layer has no such block.
+        """
+
+    def sizes(self) -> list[int]:
+        """Requested size in bytes of every live block. Raises :class:`TracingError` if the layer is closed."""
 
 def main() -> int:
     """Run the command line in ``sys.argv`` and return the exit status; ``heapline run`` may end the process itself."""

@@ -61,6 +61,12 @@ def test_a_child_goes_on_with_them(run_plainly: Execute, targets: Path, captures
     assert finished.out.decode().splitlines() == ["7", "[7] []"]
 
 
+@pytest.mark.usefixtures("test_module")
+def test_each_layer_has_its_own(run_plainly: Execute, targets: Path) -> None:
+    finished = run_plainly([targets / "recorder" / "tracked_in_layers.py"])
+    assert (finished.status, finished.out, finished.err) == (0, b"layers\n", b"")
+
+
 @pytest.mark.parametrize("imported", ["early", "late"])
 def test_arrays_are_counted_once(run_plainly: Execute, targets: Path, imported: str) -> None:
     pytest.importorskip("numpy")

@@ -22,6 +22,8 @@ mod interpreter;
 #[cfg(recordable)]
 mod launcher;
 #[cfg(recordable)]
+mod layer;
+#[cfg(recordable)]
 mod program;
 #[cfg(recordable)]
 mod recorder;
@@ -30,6 +32,9 @@ mod run;
 #[cfg(unix)]
 mod signal;
 
+#[cfg(not(recordable))]
+#[path = "layer_absent.rs"]
+mod layer;
 #[cfg(not(recordable))]
 #[path = "recorder_absent.rs"]
 mod recorder;
@@ -43,6 +48,8 @@ mod _native {
     use crate::cli::main;
     #[pymodule_export]
     use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
+    #[pymodule_export]
+    use crate::layer::Layer;
     #[pymodule_export]
     use crate::process::{Loss, Process, Totals};
     #[pymodule_export]

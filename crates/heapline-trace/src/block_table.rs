@@ -233,6 +233,17 @@ impl BlockTable {
         None
     }
 
+    /// What starts at this address.
+    pub(crate) fn get(&self, address: usize) -> Entry {
+        if address & ASIDE != 0 {
+            return self.aside().get(&address).copied().map_or(Entry::Nothing, Entry::Block);
+        }
+        match self.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed)) {
+            value if value == 0 || value & 31 == REST => Entry::Nothing,
+            value => self.decode(address, value),
+        }
+    }
+
     /// Forgets what starts at this address and says what it was.
     #[inline]
     pub(crate) fn take(&self, address: usize) -> Entry {
@@ -318,17 +329,6 @@ impl BlockTable {
         Ok(known)
     }
 
-    /// What starts at this address.
-    pub(crate) fn get(&self, address: usize) -> Entry {
-        if address & ASIDE != 0 {
-            return self.aside().get(&address).map_or(Entry::Nothing, |block| Entry::Block(*block));
-        }
-        match self.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed)) {
-            0 => Entry::Nothing,
-            value => self.decode(address, value),
-        }
-    }
-
     /// Whether a block here, for which no allocator vouches, would use no slot that another one has.
     pub(crate) fn is_clear(&self, address: usize, size: usize) -> bool {
         let slots = match size {
@@ -342,6 +342,11 @@ impl BlockTable {
                 address & ASIDE == 0
                     && self.slot(address).is_none_or(|slot| slot.load(Ordering::Relaxed) == 0)
             })
+    }
+
+    /// Bytes of memory that the table takes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.chunks.resident_bytes()
     }
 
     /// Visits every live block, and every code object under watch.

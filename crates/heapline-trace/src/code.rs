@@ -91,13 +91,6 @@ impl CodeTable {
         capture.detach_table(&mut self.space, self.records, Code::BYTES)
     }
 
-    /// String id of a code object's file, by the index of its entry.
-    pub(crate) fn filename(&self, code: u32) -> u32 {
-        assert!((code as usize) < self.records);
-        // SAFETY: records below the count were written.
-        unsafe { (*self.space.base().cast::<Code>().add(code as usize)).filename }
-    }
-
     /// How many numbers were given out.
     pub(crate) fn numbers(&self) -> u32 {
         self.watched.len() as u32
@@ -191,6 +184,13 @@ impl CodeTable {
         if let Some(Some(watched)) = self.watched.get_mut(number as usize) {
             watched.edges.push(edge);
         }
+    }
+
+    /// The entry of a code object in the capture.
+    pub(crate) fn get(&self, code: u32) -> Option<Code> {
+        // SAFETY: entries below the count were written, and never change.
+        ((code as usize) < self.records)
+            .then(|| unsafe { self.space.base().cast::<Code>().add(code as usize).read() })
     }
 
     /// The child that a code object with the same metadata, now dead, had at this place.

@@ -62,6 +62,15 @@ impl<T: Copy> Records<T> {
         Ok(())
     }
 
+    fn has_room(&mut self, capture: &mut Capture, more: usize) -> bool {
+        while (self.count + more) * size_of::<T>() > self.space.committed() {
+            if capture.grow(&mut self.space).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Appends a record for which there is room.
     fn push(&mut self, capture: &Capture, record: T) -> u32 {
         assert!((self.count + 1) * size_of::<T>() <= self.space.committed());
@@ -136,6 +145,11 @@ impl NodeTable {
         capture.records(&self.counters.space)
     }
 
+    /// Most accounts.
+    pub(crate) fn account_limit(&self) -> usize {
+        self.accounts.limit
+    }
+
     pub(crate) fn account_count(&self) -> u32 {
         self.accounts.count as u32
     }
@@ -150,16 +164,6 @@ impl NodeTable {
 
     pub(crate) fn node(&self, id: u32) -> Node {
         self.nodes.get(id)
-    }
-
-    /// The place of a frame's node.
-    pub(crate) fn place_of(&self, node: Node) -> Place {
-        self.places.get(node.subject())
-    }
-
-    /// The node of an account.
-    pub(crate) fn account_node(&self, account: u32) -> u32 {
-        self.accounts.get(account).node
     }
 
     /// The one record for a place.
@@ -200,6 +204,34 @@ impl NodeTable {
         self.note(room).map(|()| 0)
     }
 
+    /// Whether so many more accounts have room.
+    pub(crate) fn has_room(&mut self, capture: &mut Capture, accounts: usize) -> bool {
+        self.accounts.count + accounts <= self.accounts.limit
+            && self.accounts.has_room(capture, accounts)
+            && self.counters.has_room(capture, accounts)
+    }
+
+    /// Forgets which account a node has: each gets a new one when it allocates next.
+    pub(crate) fn forget_accounts(&mut self) {
+        // SAFETY: the region has a place for every node; nobody else refers to it.
+        unsafe { self.account_of.base().cast::<u32>().write_bytes(0, self.nodes.count) };
+    }
+
+    /// What an account that exists has counted.
+    pub(crate) fn counters_of(&self, account: u32) -> Counters {
+        self.counters.get(account)
+    }
+
+    /// The node of an account that exists.
+    pub(crate) fn node_of(&self, account: u32) -> u32 {
+        self.accounts.get(account).node
+    }
+
+    /// A place that exists.
+    pub(crate) fn place_at(&self, place: u32) -> Place {
+        self.places.get(place)
+    }
+
     /// Where a frame at `place`, called from `node`, leads back to: a caller that stands there too.
     ///
     /// Without `any` only if what was called since then repeats what was called before it, frame for frame, so that
@@ -231,6 +263,8 @@ impl NodeTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A table with one chain of frames at these places, and the chain's nodes.
@@ -257,11 +291,63 @@ mod tests {
         assert_eq!(table.folded(nodes[4], 9, true), None);
     }
 
-    #[test]
-    fn a_node_has_one_account() {
-        let (mut table, nodes) = chain(&[1]);
-        let mut capture = Capture::create(None).expect("memory");
-        let account = table.account(&mut capture, nodes[1]);
-        assert!(account.is_ok());
+    proptest! {
+        /// Small numbers, so that places come back and limits are reached.
+        #[test]
+        fn it_agrees_with_lists(
+            operations in prop::collection::vec((0u32..3, 0u32..40, 0u32..12), 1..600)
+        ) {
+            const LIMIT: usize = 64;
+            let mut capture = Capture::create(None).expect("memory");
+            let mut table = NodeTable::new(&mut capture, LIMIT).expect("room");
+            let mut places: Vec<Place> = Vec::new();
+            let mut nodes: Vec<Node> = Vec::new();
+            let mut accounts: Vec<u32> = Vec::new();
+            for (operation, one, other) in operations {
+                match operation {
+                    0 => {
+                        let place = Place { code: one, line: other, instruction: one % 3 };
+                        let known = places.iter().position(|known| *known == place);
+                        let id = table.place(&mut capture, place).ok();
+                        if known.is_none() && places.len() < LIMIT {
+                            places.push(place);
+                            prop_assert_eq!(id, Some(places.len() as u32 - 1));
+                        } else {
+                            prop_assert_eq!(id, known.map(|index| index as u32));
+                        }
+                    }
+                    1 => {
+                        let node = Node::new(one % (nodes.len() as u32 + 1), NodeKind::Frame, other);
+                        let id = table.add_node(&mut capture, node).ok();
+                        prop_assert_eq!(id, (nodes.len() < LIMIT).then_some(nodes.len() as u32));
+                        if nodes.len() < LIMIT {
+                            nodes.push(node);
+                        }
+                    }
+                    _ if nodes.is_empty() => {}
+                    _ => {
+                        let node = (one * 12 + other) % nodes.len() as u32;
+                        let account = table.account(&mut capture, node).ok();
+                        if let Some(known) = accounts.iter().position(|owner| *owner == node) {
+                            prop_assert_eq!(account, Some(known as u32));
+                        } else {
+                            accounts.push(node);
+                            prop_assert_eq!(account, Some(accounts.len() as u32 - 1));
+                        }
+                    }
+                }
+                let full = nodes.len() == LIMIT || places.len() == LIMIT;
+                prop_assert!(full || table.full().is_none());
+            }
+            prop_assert_eq!(table.node_count(), nodes.len());
+            for (id, node) in nodes.iter().enumerate() {
+                prop_assert_eq!(table.node(id as u32), *node);
+            }
+            prop_assert_eq!(table.account_count() as usize, accounts.len());
+            for (id, node) in accounts.iter().enumerate() {
+                // SAFETY: accounts below the count were written.
+                prop_assert_eq!(unsafe { (*table.accounts().add(id)).node }, *node);
+            }
+        }
     }
 }

@@ -6,18 +6,19 @@ use heapline_format::{LossKind, NodeKind};
 
 use crate::base_tick;
 use crate::block_table::{Block, BlockTable, Entry};
+use crate::capture::Full;
 use crate::clock;
 use crate::counters::Accounts;
 use crate::environment;
 use crate::errno::preserving_errno;
 use crate::ffi::Api;
 use crate::fork;
+use crate::history::History;
 use crate::reference_tracer;
 use crate::remote::{self, Desk, Note};
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
-use crate::timeline::Timeline;
-use crate::tree::{NOT_WALKED, OVERFLOW, Tree};
+use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
 use crate::walker::Walker;
 
 /// Most allocations between two looks at the clock.
@@ -51,7 +52,7 @@ pub(crate) struct Attached {
 pub(crate) struct Recorder {
     pub(crate) tree: Tree,
     pub(crate) accounts: Accounts,
-    pub(crate) timeline: Timeline,
+    pub(crate) history: History,
     pub(crate) walker: Walker,
     namer: ThreadNamer,
     session: u32,
@@ -66,13 +67,15 @@ pub(crate) struct Recorder {
     last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
     traces_references: bool,
+    /// Allocations that counted as overflow before the accounts were renewed.
+    earlier_overflow: u64,
 }
 
 impl Recorder {
     pub(crate) fn new(
         tree: Tree,
         accounts: Accounts,
-        timeline: Timeline,
+        history: History,
         walker: Walker,
         namer: ThreadNamer,
         session: u32,
@@ -81,7 +84,7 @@ impl Recorder {
         Self {
             tree,
             accounts,
-            timeline,
+            history,
             walker,
             namer,
             session,
@@ -93,6 +96,7 @@ impl Recorder {
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
+            earlier_overflow: 0,
         }
     }
 
@@ -114,6 +118,9 @@ impl Recorder {
                 self.carry_over();
             }
             let account = self.stack(api, blocks, thread);
+            if account == DROPPED {
+                return self.dropped(blocks, address, size);
+            }
             match blocks.put(address, Block { account, size, birth: self.birth }) {
                 Ok(Entry::Nothing) => {}
                 // Its free was not seen: by a hook of another tool's that was in front of ours, or in a gap.
@@ -125,6 +132,32 @@ impl Recorder {
                 }
             }
             self.count(account, address, size);
+        }
+    }
+
+    /// An allocation whose stack is not kept: it has no slot, so its free costs nothing.
+    #[cold]
+    unsafe fn dropped(&mut self, blocks: &BlockTable, address: usize, size: usize) {
+        // SAFETY: as `allocated`'s caller promises.
+        unsafe {
+            // Of a block whose free was not seen.
+            self.freed(blocks.take(address));
+        }
+        self.last_allocated = address;
+        self.count_dropped(size);
+    }
+
+    /// Counts what is left out.
+    pub(crate) fn count_dropped(&mut self, size: usize) {
+        // SAFETY: the header is mapped as long as the capture.
+        unsafe {
+            let header = &mut *self.tree.capture.header();
+            header.dropped_bytes = header.dropped_bytes.wrapping_add(size as u64);
+            header.dropped_count = header.dropped_count.wrapping_add(1);
+        }
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            self.look();
         }
     }
 
@@ -198,8 +231,14 @@ impl Recorder {
     ) {
         // SAFETY: as the caller promises.
         unsafe {
-            let account = self.stack(api, blocks, thread);
-            self.revived(blocks, address, account);
+            match self.stack(api, blocks, thread) {
+                DROPPED => match blocks.take(address) {
+                    Entry::Block(block) => self.accounts.freed(block.account, block.size),
+                    Entry::Watched(number) => self.code_died(number),
+                    Entry::Nothing => {}
+                },
+                account => self.revived(blocks, address, account),
+            }
         }
     }
 
@@ -240,7 +279,7 @@ impl Recorder {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
             if !self.walker.walk(api, thread.state, thread.domain) {
-                return NOT_WALKED;
+                return self.tree.fixed_accounts() + NOT_WALKED;
             }
             let account = self.find_account(api, blocks, thread, self.walker.tokens());
             if self.walker.verifies() { self.compare(api, blocks, thread, account) } else { account }
@@ -386,7 +425,7 @@ impl Recorder {
         }
         let elapsed = now.saturating_sub(self.start_ns);
         self.birth = base_tick::at(elapsed);
-        let wanted = self.timeline.tick_ns().max(RSS_INTERVAL_NS);
+        let wanted = self.history.tick_ns().max(RSS_INTERVAL_NS);
         let resident = (now.saturating_sub(self.last_rss_ns) >= wanted).then(|| {
             self.last_rss_ns = now;
             self.accounts.look(now)
@@ -394,7 +433,7 @@ impl Recorder {
         if resident.is_some() {
             self.tree.capture.check_file();
         }
-        self.timeline.note(&self.tree.capture, elapsed, resident);
+        self.history.note(&mut self.tree.capture, &self.tree.table, elapsed, resident);
         if self.traces_references
             && let Some(environment) = environment::known()
         {
@@ -414,13 +453,28 @@ impl Recorder {
         failed
     }
 
+    /// From now on every stack has a new account; returns the first.
+    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
+        // SAFETY: the overflow node has an account from the start.
+        let overflow = unsafe { self.accounts.get(self.tree.fixed_accounts() + OVERFLOW) }.allocated_count;
+        let first = self.tree.renew_accounts()?;
+        self.earlier_overflow += overflow;
+        Ok(first)
+    }
+
+    /// Losses begin anew.
+    pub(crate) fn forget_overflow(&mut self) {
+        self.earlier_overflow = 0;
+    }
+
     /// Writes what is known of losses into the header.
     pub(crate) fn state_losses(&mut self) {
         let children = fork::CHILDREN.load(Ordering::Relaxed);
         self.tree.capture.lost(LossKind::ForkedChildren).store(children, Ordering::Relaxed);
         if let Some(kind) = self.tree.full() {
-            // SAFETY: the overflow node exists from the start.
-            let count = unsafe { self.accounts.get(OVERFLOW) }.allocated_count;
+            let overflow = self.tree.fixed_accounts() + OVERFLOW;
+            // SAFETY: the overflow node has an account from the start.
+            let count = unsafe { self.accounts.get(overflow) }.allocated_count + self.earlier_overflow;
             self.tree.capture.lost(kind).store(count, Ordering::Relaxed);
         }
     }

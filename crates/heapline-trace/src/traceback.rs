@@ -15,6 +15,9 @@ use crate::hooks::{self, Caller};
 use crate::remote;
 use crate::thread_local;
 
+/// Most frames of a traceback, as tracemalloc has it.
+const MOST_FRAMES: usize = 65_535;
+
 /// What tracemalloc shows where no Python frame was.
 const NO_FRAME: &CStr = c"<unknown>";
 
@@ -64,7 +67,10 @@ fn frames(domain: u32, address: usize) -> Option<Vec<(String, u32)>> {
             Entry::Watched(number) if domain == PYTHON => recorder.tree.watched_block(number),
             _ => None,
         });
-        known.map(|Block { account, .. }| recorder.tree.traceback(account))
+        let account = known.map(|Block { account, .. }| account)?;
+        let tree = &recorder.tree;
+        let lines = tree.lines(tree.table.node_of(account), MOST_FRAMES);
+        Some(lines.into_iter().map(|(file, line)| (file.to_owned(), line)).collect())
     }
 }
 

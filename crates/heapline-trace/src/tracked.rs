@@ -30,6 +30,7 @@ use crate::remote::{self, Desk, Note};
 use crate::session::Session;
 use crate::thread_local;
 use crate::traceback;
+use crate::tree::DROPPED;
 
 /// Answer of the interpreter's functions while tracemalloc is not tracing.
 const NOT_TRACING: c_int = -2;
@@ -160,7 +161,7 @@ fn book(domain: u32, address: usize, size: usize) -> Option<bool> {
                 Some(recorder.tracked(environment.api, &*session, thread, (domain, address), size))
             }
         }
-        Caller::Remote(account) => book_remotely(account, domain, address, size),
+        Caller::Remote(node) => book_remotely(node, domain, address, size),
     }
 }
 
@@ -195,11 +196,12 @@ fn session(domain: u32, address: usize) -> Option<*mut Session> {
     Some(session)
 }
 
-fn book_remotely(account: u32, domain: u32, address: usize, size: usize) -> Option<bool> {
+fn book_remotely(node: u32, domain: u32, address: usize, size: usize) -> Option<bool> {
     let mut desk = remote::desk();
     // SAFETY: as in `book_end`.
     let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }?;
     forget_remotely(session, &mut desk, domain, address);
+    let account = session.fixed_accounts.load(Ordering::Relaxed) + node;
     let block = Block { account, size, birth: base_tick::UNKNOWN };
     let in_block_table = domain == PYTHON && session.blocks.is_clear(address, size);
     let has_room = in_block_table || session.tracked.reserve();
@@ -255,6 +257,10 @@ impl Recorder {
             let block = Block { account: base, size, birth: self.birth() };
             let mut desk = remote::desk();
             self.untracked(session, &mut desk, domain, address);
+            if base == DROPPED {
+                self.count_dropped(size);
+                return true;
+            }
             let is_kept = if domain == PYTHON && session.blocks.is_clear(address, size) {
                 match session.blocks.put(address, block) {
                     Ok(stale) => {

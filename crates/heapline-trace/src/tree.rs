@@ -21,22 +21,25 @@ use crate::frame::{self, Frames, RawFrame};
 use crate::layout::Layout;
 use crate::limits::Limits;
 use crate::node_table::{NODE_LIMIT, NodeTable};
+use crate::stack_filter::StackFilter;
 use crate::string_table::StringTable;
 use crate::token_walk::token;
 
-/// Node 0 and its account.
-pub(crate) const ROOT: u32 = 0;
-/// Account of allocations made by threads that did not hold the GIL, and its node.
-pub(crate) const WITHOUT_GIL: u32 = 1;
-/// Account of allocations made by other interpreters of this process, and its node.
-pub(crate) const SUB_INTERPRETER: u32 = 2;
-/// Account of allocations whose stack found no place, and its node.
-pub(crate) const OVERFLOW: u32 = 3;
-/// Account of allocations in the RAW domain when frames are read through the public API, and its node.
-pub(crate) const NOT_WALKED: u32 = 4;
+/// In place of an account: the allocation is dropped.
+pub(crate) const DROPPED: u32 = u32::MAX;
 
-/// Most frames of a traceback, as tracemalloc has it.
-const TRACEBACK_LIMIT: usize = 65_535;
+// The fixed nodes. Their accounts come one after the other in the same order, from `fixed_accounts` on.
+/// Node 0.
+pub(crate) const ROOT: u32 = 0;
+/// Allocations made by threads that did not hold the GIL.
+pub(crate) const WITHOUT_GIL: u32 = 1;
+/// Allocations made by other interpreters of this process.
+pub(crate) const SUB_INTERPRETER: u32 = 2;
+/// Allocations whose stack found no place.
+pub(crate) const OVERFLOW: u32 = 3;
+/// Allocations in the RAW domain when frames are read through the public API.
+pub(crate) const NOT_WALKED: u32 = 4;
+const FIXED: u32 = 5;
 
 /// The tree and all that describes its nodes.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub(crate) struct Tree {
     code_type: *const PyObject,
     fold_after_nodes: usize,
     folded_edges: u32,
+    fixed_accounts: u32,
+    filter: Option<StackFilter>,
 }
 
 impl Tree {
@@ -87,6 +92,8 @@ impl Tree {
             code_type,
             fold_after_nodes: limits.fold_after_nodes,
             folded_edges: 0,
+            fixed_accounts: 0,
+            filter: None,
         };
         let fixed = [
             (NodeKind::Root, ""),
@@ -103,6 +110,54 @@ impl Tree {
             assert_eq!(made, (number as u32, number as u32));
         }
         Ok(tree)
+    }
+
+    /// From now on every stack that allocates has a new account: the first of those is returned. An error leaves all
+    /// as it was.
+    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
+        if !self.table.has_room(&mut self.capture, FIXED as usize) {
+            return Err(Full);
+        }
+        self.table.forget_accounts();
+        self.edges.forget_accounts();
+        self.fixed_accounts = self.table.account_count();
+        for node in ROOT..FIXED {
+            self.table.account(&mut self.capture, node)?;
+        }
+        Ok(self.fixed_accounts)
+    }
+
+    /// Account of the first fixed node; those of the others follow.
+    pub(crate) fn fixed_accounts(&self) -> u32 {
+        self.fixed_accounts
+    }
+
+    /// Has stacks dropped that a filter does not keep; those that are known already are asked about anew.
+    pub(crate) fn set_filter(&mut self, filter: Option<StackFilter>) {
+        if self.filter.is_some() || filter.is_some() {
+            self.edges.forget_accounts();
+        }
+        self.filter = filter;
+    }
+
+    /// File and line of the frames of a node, most recent first, as many as asked for.
+    pub(crate) fn lines(&self, node: u32, most: usize) -> Vec<(&str, u32)> {
+        let mut lines = Vec::new();
+        let mut node = self.table.node(node);
+        while lines.len() < most && lines.try_reserve(1).is_ok() {
+            match node.kind() {
+                Some(NodeKind::Frame) => {
+                    let place = self.table.place_at(node.subject());
+                    let code = self.codes.get(place.code);
+                    let file = code.and_then(|code| self.strings.get(code.filename)).unwrap_or("");
+                    lines.push((file, place.line));
+                }
+                Some(NodeKind::Domain) => {}
+                _ => break,
+            }
+            node = self.table.node(node.parent);
+        }
+        lines
     }
 
     /// Adds a fact about the process; it is left out when the capture cannot grow.
@@ -132,43 +187,35 @@ impl Tree {
 
     /// The account of blocks of a domain below that of a frame or root. It is the same whenever it is asked for.
     pub(crate) fn domain_account(&mut self, base: u32, domain: u32) -> u32 {
-        if let Some(known) = self.domains.find(base, domain) {
+        if let Some(known) = self.domains.account(base, domain) {
             return known;
         }
-        if !self.domains.reserve() {
-            return OVERFLOW;
-        }
+        let parent = self.table.node_of(base);
         let account = preserving_errno(|| {
-            let parent = self.table.account_node(base);
-            let node = self.add_labelled(parent, NodeKind::Domain, &domain.to_string())?;
+            let node = match self.domains.node(parent, domain) {
+                Some(known) => known,
+                None => {
+                    let made = self.add_labelled(parent, NodeKind::Domain, &domain.to_string())?;
+                    self.domains.add_node(parent, domain, made);
+                    made
+                }
+            };
             self.table.account(&mut self.capture, node)
         });
-        let account = account.unwrap_or_else(|Full| {
-            self.table.note_full();
-            OVERFLOW
-        });
-        self.domains.add(base, domain, account);
-        account
+        let account = match account {
+            Ok(account) if parent != OVERFLOW => account,
+            Ok(_) => base,
+            Err(Full) => {
+                self.table.note_full();
+                self.fixed_accounts + OVERFLOW
+            }
+        };
+        self.domains.add_account(base, domain, account)
     }
 
     /// The same for blocks that were booked; `None` if it was never asked for.
     pub(crate) fn known_domain_account(&self, base: u32, domain: u32) -> Option<u32> {
-        self.domains.find(base, domain)
-    }
-
-    /// Files and lines of an account's frames, innermost first.
-    pub(crate) fn traceback(&self, account: u32) -> Vec<(String, u32)> {
-        let mut frames = Vec::new();
-        let mut node = self.table.account_node(account);
-        while node != ROOT && frames.len() < TRACEBACK_LIMIT {
-            let record = self.table.node(node);
-            if record.kind() == Some(NodeKind::Frame) {
-                let place = self.table.place_of(record);
-                frames.push((self.strings.text(self.codes.filename(place.code)).to_owned(), place.line));
-            }
-            node = record.parent;
-        }
-        frames
+        self.domains.account(base, domain)
     }
 
     /// The account of the stack whose new frames `frames` holds. `base` is the node of the frame that called the
@@ -259,10 +306,12 @@ impl Tree {
     /// The account of a node itself.
     #[cold]
     fn own_account(&mut self, node: u32) -> u32 {
-        preserving_errno(|| self.table.account(&mut self.capture, node)).unwrap_or(OVERFLOW)
+        preserving_errno(|| self.table.account(&mut self.capture, node))
+            .unwrap_or(self.fixed_accounts + OVERFLOW)
     }
 
-    /// Finds or makes the account of the innermost frame, and lets the edge know it.
+    /// Finds or makes the account of the innermost frame, and lets the edge know it. [`DROPPED`] if the filter does not
+    /// keep the stack.
     #[cold]
     #[inline(never)]
     unsafe fn new_account(&mut self, api: &Api, blocks: &BlockTable, parent: u32, raw: RawFrame) -> u32 {
@@ -271,6 +320,15 @@ impl Tree {
             // SAFETY: as `account`'s caller promises.
             None => unsafe { self.new_node(api, blocks, parent, raw) },
         };
+        if let Some(filter) = &self.filter {
+            if self.edges.is_dropped(parent, raw.key) {
+                return DROPPED;
+            }
+            if !preserving_errno(|| filter.keeps(&self.lines(node, filter.depth))) {
+                self.edges.set_dropped(parent, raw.key);
+                return DROPPED;
+            }
+        }
         let account = self.own_account(node);
         self.edges.set_account(parent, raw.key, account);
         account
@@ -397,6 +455,11 @@ impl Tree {
         self.capture.detach_table(&mut self.meta, self.meta_records, heapline_format::Meta::BYTES)
     }
 
+    /// Bytes of memory outside the capture that edges and nodes take; collections on the heap are left out.
+    pub(crate) fn private_bytes(&self) -> u64 {
+        self.edges.bytes() + (self.table.node_count() * size_of::<u32>()) as u64
+    }
+
     /// How often recursion was folded.
     pub(crate) fn folded_edges(&self) -> u32 {
         self.folded_edges
@@ -419,3 +482,6 @@ impl Tree {
 }
 
 const _: () = assert!(OVERFLOW < ACCOUNT_LIMIT && NOT_WALKED < ACCOUNT_LIMIT);
+
+#[cfg(test)]
+mod tests;
