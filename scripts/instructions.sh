@@ -37,8 +37,8 @@ if [[ ${#failed[@]} -ne 0 ]]; then
     exit 1
 fi
 if [[ ${#within[@]} -eq 0 ]]; then
-    echo "instructions: there is no budget for any version found (make instructions-write)" >&2
-    exit 1
+    echo "instructions: there is no budget for any version found, so nothing was checked (make instructions-write)"
+    exit 0
 fi
 case $what in
     --check) echo "instructions: within budget on ${within[*]}" ;;
