@@ -25,9 +25,9 @@ def work(release_gil):
 threads = [threading.Thread(target=work, args=(number % 2 == 0,)) for number in range(4)]
 for thread in threads:
     thread.start()
-for _ in range(30):
+for _ in range(10):
     heapline.start()
-    for _ in range(5):
+    for _ in range(3):
         sum(range(20_000))
         _native._verify()
         heapline.snapshot()
