@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::block_table::{Block, Entry};
+use crate::domain::PYTHON;
 use crate::error::Error;
 use crate::hooks;
 use crate::layer_table::{LayerId, MOST_LAYERS};
@@ -235,17 +236,26 @@ fn frozen(session: &Session, recorder: &Recorder, generation: u32) -> Result<Fro
     blocks.try_reserve_exact(expected).map_err(|_| no_room())?;
     let mut large = Vec::new();
     let mut lacked_room = false;
-    session.blocks.for_each(|entry| {
-        let block = live_block(recorder, entry);
-        let Some(block) = block.filter(|block| is_member.get(block.account as usize) == Some(&true)) else {
+    let mut add = |block: Block| {
+        if is_member.get(block.account as usize) != Some(&true) {
             return;
-        };
+        }
         let room =
             if u32::try_from(block.size).is_ok() { blocks.try_reserve(1) } else { large.try_reserve(1) };
         match u32::try_from(block.size) {
             _ if room.is_err() => lacked_room = true,
             Ok(size) => blocks.push(LiveBlock { account: block.account, size }),
             Err(_) => large.push((block.account, block.size as u64)),
+        }
+    };
+    session.blocks.for_each(|entry| {
+        if let Some(block) = live_block(recorder, entry) {
+            add(block);
+        }
+    });
+    session.tracked.for_each(|domain, block| {
+        if let Some(account) = recorder.tree.known_domain_account(block.account, domain) {
+            add(Block { account, ..block });
         }
     });
     if lacked_room {
@@ -273,7 +283,8 @@ pub unsafe fn stack_at(id: LayerId, address: usize) -> Option<Vec<(String, u32)>
     // SAFETY: as the caller promises.
     unsafe {
         let (session, recorder, generation) = layer(id)?;
-        let block = live_block(recorder, session.blocks.get(address))?;
+        let tracked = session.tracked.get(PYTHON, address);
+        let block = tracked.or_else(|| live_block(recorder, session.blocks.get(address)))?;
         if block.account >= recorder.tree.table.account_count()
             || !recorder.accounts.layers.is_in(block.account, generation)
         {

@@ -6,7 +6,7 @@
 use std::io;
 
 use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Place, TableId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::block_table::ACCOUNT_LIMIT;
 use crate::capture::{Capture, Full, TableSpace};
@@ -201,13 +201,9 @@ impl NodeTable {
         // SAFETY: the region has a place for every node; nobody else refers to it.
         let known = unsafe { *self.account_of.base().cast::<u32>().add(node as usize) };
         if let Some(account) = known.checked_sub(1) {
-            if self.generation_of(account) == self.generation {
-                return Ok(account);
-            }
-            if self.counters.get(account).live_count == 0 {
-                self.set_generation(account);
-                return Ok(account);
-            }
+            // One of an earlier generation has nothing live: `begin_generation` saw to that.
+            self.set_generation(account);
+            return Ok(account);
         }
         self.new_account(capture, node)
     }
@@ -234,16 +230,26 @@ impl NodeTable {
     }
 
     /// Begins a new generation of accounts: a node that allocates from now on uses an account of its own in which nothing
-    /// is live, or a new one.
-    pub(crate) fn begin_generation(&mut self) -> u32 {
+    /// is live, or a new one. `busy` are accounts that other accounts with live blocks depend on.
+    pub(crate) fn begin_generation(&mut self, busy: &FxHashSet<u32>) -> u32 {
         self.generation += 1;
+        // SAFETY: the region has a place for every node; nobody else refers to it.
+        unsafe { self.account_of.base().cast::<u32>().write_bytes(0, self.nodes.count) };
         for account in 0..self.account_count() {
-            if self.counters.get(account).live_count == 0 {
-                let node = self.accounts.get(account).node;
-                self.set_account_of(node, account);
+            if self.is_at_rest(account) && !busy.contains(&account) {
+                self.set_account_of(self.accounts.get(account).node, account);
             }
         }
         self.generation
+    }
+
+    /// Has an account that is used again together with another follow it into its generation.
+    pub(crate) fn follow_generation(&mut self, account: u32, other: u32) {
+        let generation = self.generation_of(other);
+        if self.generation_of(account) < generation {
+            // SAFETY: as in `set_generation`.
+            unsafe { *self.generations.base().cast::<u32>().add(account as usize) = generation };
+        }
     }
 
     /// Generation of each account.

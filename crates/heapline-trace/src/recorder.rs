@@ -137,15 +137,23 @@ impl Recorder {
     /// An allocation whose stack is not kept: it has no slot, so its free costs nothing.
     #[cold]
     unsafe fn dropped(&mut self, blocks: &BlockTable, address: usize, size: usize) {
-        // SAFETY: as `allocated`'s caller promises; the header is mapped as long as the capture.
+        // SAFETY: as `allocated`'s caller promises.
         unsafe {
             // Of a block whose free was not seen.
             self.freed(blocks.take(address));
+        }
+        self.last_allocated = address;
+        self.count_dropped(size);
+    }
+
+    /// Counts what is left out.
+    pub(crate) fn count_dropped(&mut self, size: usize) {
+        // SAFETY: the header is mapped as long as the capture.
+        unsafe {
             let header = &mut *self.tree.capture.header();
             header.dropped_bytes = header.dropped_bytes.wrapping_add(size as u64);
             header.dropped_count = header.dropped_count.wrapping_add(1);
         }
-        self.last_allocated = address;
         self.until_look -= 1;
         if self.until_look == 0 {
             self.look();
@@ -165,6 +173,16 @@ impl Recorder {
     #[inline(always)]
     pub(crate) unsafe fn count(&mut self, account: u32, address: usize, size: usize) {
         self.last_allocated = address;
+        // SAFETY: as the caller promises.
+        unsafe { self.count_elsewhere(account, size) };
+    }
+
+    /// Counts what no allocator of Python's has allocated.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn count_elsewhere(&mut self, account: u32, size: usize) {
         // SAFETY: as the caller promises.
         unsafe { self.accounts.allocated(account, size) };
         self.until_look -= 1;
@@ -252,8 +270,11 @@ impl Recorder {
     }
 
     /// The account of the calling thread's stack.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
     #[inline(always)]
-    unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
+    pub(crate) unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
             if !self.walker.walk(api, thread.state, thread.domain) {
@@ -361,13 +382,17 @@ impl Recorder {
         unsafe {
             for note in notes.ordered {
                 match note {
-                    Note::Allocated { account, size } => self.accounts.allocated(account, size),
-                    Note::Freed { account, size } => self.accounts.freed(account, size),
+                    Note::Allocated { account, domain, size } => {
+                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
+                    }
+                    Note::Freed { account, domain, size } => {
+                        self.accounts.freed(self.tree.domain_account(account, domain), size);
+                    }
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
-            for (account, batch) in notes.summed {
-                self.accounts.batch(account, batch);
+            for ((account, domain), batch) in notes.summed {
+                self.accounts.batch(self.tree.domain_account(account, domain), batch);
             }
             for number in notes.dead_code {
                 self.code_died(number);

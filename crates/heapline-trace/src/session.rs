@@ -13,6 +13,7 @@ use crate::counters::Accounts;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::fork;
+use crate::got;
 use crate::history::History;
 use crate::hooks;
 use crate::installation;
@@ -25,6 +26,7 @@ use crate::remote;
 use crate::rss;
 use crate::thread_local;
 use crate::thread_name::ThreadNamer;
+use crate::tracked::{self, TrackedBlocks};
 use crate::tree::Tree;
 use crate::walker::{WalkCounts, Walker};
 
@@ -35,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) recorder: UnsafeCell<Recorder>,
     /// Shared by all threads.
     pub(crate) blocks: BlockTable,
+    /// Changed with the desk in hand.
+    pub(crate) tracked: TrackedBlocks,
     /// Tells this session from every other of the process.
     pub(crate) number: u32,
     /// Whether somebody records all of it, beside the layers.
@@ -179,6 +183,7 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
     let version = session.recorder.get_mut().walker.fast_version();
     // SAFETY: the GIL is held, and there is no session.
     unsafe { installation::install(environment.api, version) };
+    tracked::install(environment.api);
     if reference_tracer::is_possible(environment) {
         session.recorder.get_mut().trace_references();
         // SAFETY: the GIL is held.
@@ -251,7 +256,8 @@ fn prepare(
     let recorder = UnsafeCell::new(recorder);
     let blocks = BlockTable::new()?;
     let (has_base, fixed_accounts) = (AtomicBool::new(true), AtomicU32::new(0));
-    Ok(Session { recorder, blocks, number, has_base, fixed_accounts, unrecorded, pending })
+    let tracked = TrackedBlocks::default();
+    Ok(Session { recorder, blocks, tracked, number, has_base, fixed_accounts, unrecorded, pending })
 }
 
 /// A complete image of the capture at this instant; recording goes on.
@@ -389,6 +395,7 @@ pub(crate) unsafe fn end(found: *mut Session) -> Result<Recording, Error> {
     let hooked = unsafe { installation::in_place(api) };
     // SAFETY: the GIL is held.
     unsafe { installation::remove(api) };
+    got::remove();
     {
         // Threads without the GIL look at the session only with the desk in hand.
         let _desk = remote::desk();

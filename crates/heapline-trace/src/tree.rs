@@ -6,6 +6,9 @@
 //!
 //! Line numbers and names are found once, when a node is made.
 
+mod accounts;
+mod source;
+
 use std::io;
 
 use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
@@ -13,6 +16,7 @@ use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
 use crate::block_table::{ACCOUNT_LIMIT, Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
 use crate::code::CodeTable;
+use crate::domain::DomainAccounts;
 use crate::edge_list::{Edge, EdgeList};
 use crate::errno::preserving_errno;
 use crate::ffi::{Api, PyObject};
@@ -47,6 +51,7 @@ pub(crate) struct Tree {
     pub(crate) table: NodeTable,
     strings: StringTable,
     codes: CodeTable,
+    domains: DomainAccounts,
     meta: TableSpace,
     meta_records: usize,
     edges: EdgeList,
@@ -82,6 +87,7 @@ impl Tree {
             table,
             strings,
             codes,
+            domains: DomainAccounts::default(),
             meta,
             meta_records: 0,
             edges: EdgeList::new(limits.nodes.clamp(64, NODE_LIMIT))?,
@@ -112,83 +118,12 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Begins a new generation of accounts and returns it. An error leaves all as it was.
-    pub(crate) fn begin_generation(&mut self) -> Result<u32, Full> {
-        let at_rest = |first: &u32| (*first..*first + FIXED).all(|account| self.table.is_at_rest(account));
-        let used_again = self.fixed.iter().copied().find(at_rest);
-        if used_again.is_none()
-            && (self.fixed.try_reserve(1).is_err() || !self.table.has_room(&mut self.capture, FIXED as usize))
-        {
-            return Err(Full);
-        }
-        let generation = self.table.begin_generation();
-        self.edges.forget_accounts();
-        self.fixed_accounts = used_again.unwrap_or(self.table.account_count());
-        if used_again.is_some() {
-            (0..FIXED).for_each(|node| self.table.use_account(node, self.fixed_accounts + node));
-        } else {
-            self.fixed.push(self.fixed_accounts);
-            for node in 0..FIXED {
-                self.table.new_account(&mut self.capture, node)?;
-            }
-        }
-        Ok(generation)
-    }
-
-    /// Account of the first fixed node; those of the others follow.
-    pub(crate) fn fixed_accounts(&self) -> u32 {
-        self.fixed_accounts
-    }
-
-    /// The accounts that stand for stacks without a place.
-    pub(crate) fn overflow_accounts(&self) -> impl Iterator<Item = u32> {
-        self.fixed.iter().map(|first| first + OVERFLOW)
-    }
-
     /// Has stacks dropped that a filter does not keep; those that are known already are asked about anew.
     pub(crate) fn set_filter(&mut self, filter: Option<StackFilter>) {
         if self.filter.is_some() || filter.is_some() {
             self.edges.forget_accounts();
         }
         self.filter = filter;
-    }
-
-    /// File and line of the frames of a node, most recent first, as many as asked for.
-    pub(crate) fn lines(&self, node: u32, most: usize) -> Vec<(&str, u32)> {
-        let mut lines = Vec::new();
-        let mut node = self.table.node(node);
-        while lines.len() < most && lines.try_reserve(1).is_ok() {
-            match node.kind() {
-                Some(NodeKind::Frame) => {
-                    let place = self.table.place_at(node.subject());
-                    let code = self.codes.get(place.code);
-                    let file = code.and_then(|code| self.strings.get(code.filename)).unwrap_or("");
-                    lines.push((file, place.line));
-                }
-                Some(NodeKind::Domain) => {}
-                _ => break,
-            }
-            node = self.table.node(node.parent);
-        }
-        lines
-    }
-
-    /// File and line of a frame that has no node, if its code object is known.
-    fn line_of(&self, api: &Api, raw: RawFrame) -> Vec<(&str, u32)> {
-        let Some(layout) = self.layout else { return Vec::new() };
-        // SAFETY: the frame was just walked with this layout, and keeps its code object alive; the function only reads
-        // the line table.
-        let (code, line) = unsafe {
-            match frame::position(layout, raw, self.code_type) {
-                (object, Some(offset)) if !object.is_null() => {
-                    (self.codes.code_of(object as usize), (api.code_line)(object, offset))
-                }
-                _ => return Vec::new(),
-            }
-        };
-        let file =
-            code.and_then(|code| self.codes.get(code)).and_then(|code| self.strings.get(code.filename));
-        file.map(|file| vec![(file, u32::try_from(line).unwrap_or(0))]).unwrap_or_default()
     }
 
     /// Adds a fact about the process; it is left out when the capture cannot grow.
@@ -208,8 +143,12 @@ impl Tree {
 
     /// Adds a child of the root that is no frame.
     pub(crate) fn add_root(&mut self, kind: NodeKind, label: &str) -> Result<u32, Full> {
+        self.add_labelled(ROOT, kind, label)
+    }
+
+    fn add_labelled(&mut self, parent: u32, kind: NodeKind, label: &str) -> Result<u32, Full> {
         let subject = self.strings.intern(&mut self.capture, label)?;
-        self.table.add_node(&mut self.capture, Node::new(ROOT, kind, subject))
+        self.table.add_node(&mut self.capture, Node::new(parent, kind, subject))
     }
 
     /// The account of the stack whose new frames `frames` holds. `base` is the node of the frame that called the
@@ -295,13 +234,6 @@ impl Tree {
             }
         }
         node
-    }
-
-    /// The account of a node itself.
-    #[cold]
-    fn own_account(&mut self, node: u32) -> u32 {
-        preserving_errno(|| self.table.account(&mut self.capture, node))
-            .unwrap_or(self.fixed_accounts + OVERFLOW)
     }
 
     /// Finds or makes the account of the innermost frame, and lets the edge know it. [`DROPPED`] if the filter does not
