@@ -25,7 +25,7 @@ pub unsafe fn verify() -> Result<(), String> {
     }
     // Threads without the GIL wait meanwhile: what they did before is in the books, what they do next is not in the table.
     let mut desk = remote::desk();
-    // SAFETY: as above; the local mark keeps what this allocates out of the books.
+    // SAFETY: as above; what this allocates itself comes from `malloc`, which is not hooked.
     let recorder = unsafe {
         let recorder = &mut *session.recorder.get();
         recorder.book(&mut desk);
