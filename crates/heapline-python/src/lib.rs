@@ -12,6 +12,7 @@ mod error;
 mod process;
 mod snapshot;
 mod statistic;
+mod traces;
 
 #[cfg(recordable)]
 mod exit_report;
@@ -21,6 +22,8 @@ mod facts;
 mod interpreter;
 #[cfg(recordable)]
 mod launcher;
+#[cfg(recordable)]
+mod layer;
 #[cfg(recordable)]
 mod program;
 #[cfg(recordable)]
@@ -33,6 +36,9 @@ mod signal;
 #[cfg(not(recordable))]
 #[path = "recorder_absent.rs"]
 mod recorder;
+#[cfg(not(recordable))]
+#[path = "layer_absent.rs"]
+mod layer;
 
 /// Everything that Python can import from here.
 #[pymodule]
@@ -44,6 +50,11 @@ mod _native {
     #[pymodule_export]
     use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
     #[pymodule_export]
+    use crate::layer::{
+        _close_layer, _freeze_layer, _get_object_traceback, _get_traces, _is_layer_open, _open_layer,
+        clear_traces, get_traceback_limit, get_traced_memory, get_tracemalloc_memory, reset_peak,
+    };
+    #[pymodule_export]
     use crate::process::{Loss, Process, Totals};
     #[pymodule_export]
     use crate::recorder::{is_tracing, snapshot, start, stop, verify, walks};
@@ -51,6 +62,8 @@ mod _native {
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]
     use crate::statistic::{Frame, Statistic};
+    #[pymodule_export]
+    use crate::traces::LazyTraces;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python packages use")]

@@ -74,14 +74,14 @@ pub(crate) fn start(
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
     let meta = facts::collect(py, &facts::running_program(py)?)?;
-    let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py) };
+    let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py), filter: None };
     stop_at_exit(py)?;
     begin(py, &options, Owner::Program).map_err(|error| error::from_trace(&error))?;
     warn_of_slow_frames(py)
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.
-fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
     static WARNED: PyOnceLock<()> = PyOnceLock::new();
     let Some(FrameAccess::Public(reason)) = heapline_trace::frame_access() else { return Ok(()) };
     WARNED.get_or_try_init(py, || {

@@ -41,6 +41,7 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
         meta: facts::collect(py, &program.name)?,
         limits: heapline_trace::Limits::default(),
         jit: interpreter::has_jit(py),
+        filter: None,
     };
     let program = program.prepare(py)?;
     if let Err(error) = start(py, options) {
