@@ -1,6 +1,6 @@
 import os
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 __all__ = [
     "CallTree",
@@ -14,12 +14,25 @@ __all__ = [
     "Totals",
     "TracingError",
     "UnsupportedError",
+    "_Layer",
+    "_LazyTraces",
     "__version__",
+    "_close_tracing",
+    "_freeze_tracing",
+    "_get_object_traceback",
+    "_get_traces",
+    "_is_tracing_open",
+    "_open_tracing",
     "_verify",
     "_walks",
+    "clear_traces",
+    "get_traceback_limit",
+    "get_traced_memory",
+    "get_tracemalloc_memory",
     "is_tracing",
     "load",
     "main",
+    "reset_peak",
     "snapshot",
     "start",
     "stop",
@@ -45,6 +58,8 @@ class CaptureError(HeaplineError):
 def start(
     output: str | os.PathLike[str] | None = None,
     *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     max_nodes: int = 2_097_152,
     fold_after_nodes: int = 393_216,
     max_codes: int = 262_144,
@@ -54,6 +69,10 @@ def start(
 
     ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture, and left alone if it is
     anything else. ``None`` keeps the recording in memory.
+
+    ``include`` and ``exclude`` are globs over the file of the frame that allocates, as in :meth:`Snapshot.statistics`:
+    what they leave out is not recorded and costs little, and is counted in ``totals.dropped_bytes`` and
+    ``dropped_count``. Allocations without a Python frame are recorded.
 
     The other arguments bound what the recorder itself may take, in the capture and in memory:
 
@@ -67,9 +86,9 @@ def start(
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``ValueError`` if a bound is out of range, ``TracingError`` if a recording is already going on,
-    ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written, ``MemoryError`` if
-    the recorder's own memory cannot be had. Then nothing is recorded.
+    Raises ``ValueError`` if a bound is out of range or a pattern is no glob, ``TracingError`` if a recording is already
+    going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written,
+    ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
     """
 
 def stop() -> Snapshot:
@@ -104,6 +123,122 @@ def _walks() -> tuple[int, int, int]:
 
 def _verify() -> None:
     """Compare the recorder's counters with its block table, for tests. Raises ``TracingError`` if they differ."""
+
+@final
+class _Layer:
+    """What was allocated since this was made: one owner's view of the process' one recording.
+
+    Several may be open, beside a recording of ``heapline.start`` or ``heapline run``; none changes what another sees.
+    Where nothing is recorded yet, the first one starts a recording in memory, which ends with the last.
+
+    Raises ``UnsupportedError`` where nothing can be recorded, ``MemoryError`` if the recorder's own memory cannot be
+    had.
+    """
+
+    def __new__(cls) -> _Layer: ...
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Live bytes, and the most that they were; ``None`` once it is closed or the recording has ended."""
+
+    def reset_peak(self) -> None:
+        """Have the peak begin at what is live now."""
+
+    def restart(self) -> None:
+        """Forget what was allocated until now. Raises :class:`TracingError` if the layer is closed."""
+
+    def close(self) -> None:
+        """End the layer. Does nothing the second time."""
+
+    def stack_at(self, address: int) -> list[tuple[str, int]] | None:
+        """File and line of the frames that allocated the block at this address, most recent first.
+
+        Empty if no frame is known, ``None`` if the layer has no such block.
+        """
+
+    def sizes(self) -> list[int]:
+        """Requested size in bytes of every live block. Raises :class:`TracingError` if the layer is closed."""
+
+_RawFrames: TypeAlias = tuple[tuple[str, int], ...]
+_RawTrace: TypeAlias = tuple[int, int, _RawFrames, int]
+_FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None]
+
+def _open_tracing(traceback_limit: int, filters: Sequence[tuple[bool, str, int | None, bool]]) -> None:
+    """Open the layer of ``heapline.tracemalloc``, unless it is open.
+
+    Filters are inclusive or not, a pattern, a line and whether all frames are looked at.
+    """
+
+def _close_tracing() -> None:
+    """Close that layer; nothing happens when it is not open."""
+
+def _is_tracing_open() -> bool:
+    """Whether that layer is open."""
+
+def _freeze_tracing() -> _LazyTraces:
+    """The live blocks of that layer. Raises ``RuntimeError`` when it is not open."""
+
+def _get_traces() -> list[_RawTrace]:
+    """All traces as tuples: domain, size, frames (most recent first), frames in the whole stack.
+
+    An empty list when nothing is traced.
+    """
+
+def _get_object_traceback(obj: Any) -> _RawFrames | None:
+    """The frames of the block that an object lies in, most recent first; ``None`` when it is not known."""
+
+def clear_traces() -> None:
+    """Forget every block that was allocated until now."""
+
+def get_traceback_limit() -> int:
+    """How many frames a traceback shows at most: of the present tracing, or of the last."""
+
+def get_traced_memory() -> tuple[int, int]:
+    """Bytes that are live, and the most that were; ``(0, 0)`` when nothing is traced."""
+
+def get_tracemalloc_memory() -> int:
+    """Bytes that the recorder itself takes."""
+
+def reset_peak() -> None:
+    """Have the most that were live begin at what is live now."""
+
+@final
+class _LazyTraces:
+    """The live blocks of a snapshot: looks like the list of :func:`_get_traces`. Immutable."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> _RawTrace: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[_RawTrace]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __deepcopy__(self, _memo: Any) -> _LazyTraces: ...
+    def copy(self) -> _LazyTraces:
+        """The same traces once more."""
+
+    def files(self) -> list[str]:
+        """The file names that frames are numbered with."""
+
+    def spots(self) -> list[tuple[int, int]]:
+        """All frames that there are: number of the file name, and line."""
+
+    def filter(self, filters: Sequence[_FilterParts]) -> _LazyTraces:
+        """What filters let through.
+
+        Each is inclusive or not, then: the files that match (a byte for each), a line, the frames that match (a byte for
+        each), whether all frames are looked at, and a domain.
+        """
+
+    def subset(self, keep: bytes) -> _LazyTraces:
+        """Those whose byte is not 0."""
+
+    def statistics(self, by: str, cumulative: bool) -> list[tuple[_RawFrames, int, int, str | None]]:
+        """Groups, largest first: frames, size, count, name."""
+
+    def compare(
+        self, old: _LazyTraces, by: str, cumulative: bool
+    ) -> list[tuple[_RawFrames, int, int, int, int, str | None]]:
+        """Groups of this and an older snapshot, largest change first: frames, size, change, count, change, name."""
 
 def main() -> int:
     """Run the command line in ``sys.argv`` and return the exit status; ``heapline run`` may end the process itself."""

@@ -10,7 +10,7 @@ from heapline._native import TracingError, start, stop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -41,16 +41,24 @@ class trace:  # a lower-case name, since it is used like a function
     first one in to the last one out. Each new recording replaces the capture of the one before.
 
     ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture. ``None`` keeps the
-    recording in memory.
+    recording in memory. ``include`` and ``exclude`` say what is recorded, as for :func:`heapline.start`.
 
     Raises :class:`TracingError` on entry if something else records already, :class:`UnsupportedError` where nothing can
     be recorded, and ``OSError`` if the capture cannot be written (then nothing is recorded and nothing is run).
     """
 
-    __slots__ = ("_entered", "_lock", "_output", "_snapshot")
+    __slots__ = ("_entered", "_exclude", "_include", "_lock", "_output", "_snapshot")
 
-    def __init__(self, output: "str | os.PathLike[str] | None" = None) -> None:
+    def __init__(
+        self,
+        output: "str | os.PathLike[str] | None" = None,
+        *,
+        include: "Sequence[str]" = (),
+        exclude: "Sequence[str]" = (),
+    ) -> None:
         self._output = output
+        self._include = include
+        self._exclude = exclude
         self._entered = 0
         self._lock = allocate_lock()
         self._snapshot: Snapshot | None = None
@@ -65,7 +73,7 @@ class trace:  # a lower-case name, since it is used like a function
     def __enter__(self) -> "trace":
         with self._lock:
             if self._entered == 0:
-                start(self._output)
+                start(self._output, include=self._include, exclude=self._exclude)
             self._entered += 1
         return self
 

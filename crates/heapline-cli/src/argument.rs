@@ -94,6 +94,9 @@ pub(crate) struct RunArguments {
     /// Write the capture to FILE; an older capture there is replaced [default: a new name in this directory]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
+    #[arg(long = "record", value_name = "GLOB")]
+    recorded: Vec<String>,
     #[command(flatten)]
     pub(crate) selection: Selection,
 }
@@ -212,16 +215,28 @@ fn refusal(error: &clap::Error, subcommand: Option<&str>, terminal: &Terminal) -
 
 impl Selection {
     fn into_options(self, order: OrderBy) -> Result<ReportOptions, Refusal> {
-        let (exclude, include): (Vec<String>, Vec<String>) =
-            self.filters.iter().cloned().partition(|glob| glob.starts_with('!'));
-        let exclude: Vec<String> = exclude.iter().map(|glob| glob[1..].to_owned()).collect();
-        let filter = Filter::new(&include, &exclude)
-            .map_err(|error| Refusal::mistake(&format!("--filter: {error}")))?;
+        let filter = parse_filter("--filter", &self.filters)?;
         Ok(ReportOptions { by: self.by, order, top: self.top, filters: self.filters, filter })
     }
 }
 
+/// The filter of an option's globs, in which a leading '!' excludes.
+fn parse_filter(option: &str, globs: &[String]) -> Result<Filter, Refusal> {
+    let (exclude, include): (Vec<String>, Vec<String>) =
+        globs.iter().cloned().partition(|glob| glob.starts_with('!'));
+    let exclude: Vec<String> = exclude.iter().map(|glob| glob[1..].to_owned()).collect();
+    Filter::new(&include, &exclude).map_err(|error| Refusal::mistake(&format!("{option}: {error}")))
+}
+
 impl RunArguments {
+    /// Which allocations are recorded; `None` for all.
+    pub(crate) fn recorded(&self) -> Result<Option<Filter>, Refusal> {
+        if self.recorded.is_empty() {
+            return Ok(None);
+        }
+        parse_filter("--record", &self.recorded).map(Some)
+    }
+
     /// The part that is about the report afterwards.
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
         self.selection.into_options(OrderBy::HighWaterMark)

@@ -41,20 +41,20 @@ impl ExitReport {
     }
 
     fn finish(self, py: Python<'_>) {
-        if !heapline_trace::is_tracing() {
-            return;
-        }
         if self.pid != std::process::id() {
             // A forked child has taken the recording over: it ends before the interpreter takes itself apart.
             // SAFETY: as below.
-            let _ = unsafe { heapline_trace::stop() };
+            let _ = unsafe { heapline_trace::shut_down() };
+            return;
+        }
+        if !heapline_trace::is_tracing() {
             return;
         }
         if self.report.is_some() {
             flush_standard_streams(py);
         }
         // SAFETY: callbacks of `atexit` are called with the GIL held, and this module loads in the main interpreter only.
-        let recording = unsafe { heapline_trace::stop() };
+        let recording = unsafe { heapline_trace::shut_down() };
         // The capture is complete now: a second Ctrl-C has nothing to spoil.
         let _interrupt = DefaultAction::for_interrupt();
         let text = match (recording, &self.report) {

@@ -32,13 +32,18 @@ mod recorder;
 mod run;
 #[cfg(unix)]
 mod signal;
+#[cfg(recordable)]
+mod tracemalloc;
 
+#[cfg(not(recordable))]
+#[path = "layer_absent.rs"]
+mod layer;
 #[cfg(not(recordable))]
 #[path = "recorder_absent.rs"]
 mod recorder;
 #[cfg(not(recordable))]
-#[path = "layer_absent.rs"]
-mod layer;
+#[path = "tracemalloc_absent.rs"]
+mod tracemalloc;
 
 /// Everything that Python can import from here.
 #[pymodule]
@@ -50,10 +55,7 @@ mod _native {
     #[pymodule_export]
     use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
     #[pymodule_export]
-    use crate::layer::{
-        _close_layer, _freeze_layer, _get_object_traceback, _get_traces, _is_layer_open, _open_layer,
-        clear_traces, get_traceback_limit, get_traced_memory, get_tracemalloc_memory, reset_peak,
-    };
+    use crate::layer::Layer;
     #[pymodule_export]
     use crate::process::{Loss, Process, Totals};
     #[pymodule_export]
@@ -62,6 +64,11 @@ mod _native {
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]
     use crate::statistic::{Frame, Statistic};
+    #[pymodule_export]
+    use crate::tracemalloc::{
+        _close_tracing, _freeze_tracing, _get_object_traceback, _get_traces, _is_tracing_open, _open_tracing,
+        clear_traces, get_traceback_limit, get_traced_memory, get_tracemalloc_memory, reset_peak,
+    };
     #[pymodule_export]
     use crate::traces::LazyTraces;
 

@@ -7,7 +7,9 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heapline_trace::{FrameAccess, Limits};
+use heapline_analyze::{Filter, RecordingFilter};
+use heapline_format::MetaKey;
+use heapline_trace::{FrameAccess, Limits, StackFilter};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -34,7 +36,7 @@ pub(crate) enum Owner {
 /// Starts the recorder.
 pub(crate) fn begin(
     py: Python<'_>,
-    options: &heapline_trace::Options,
+    options: heapline_trace::Options,
     owner: Owner,
 ) -> Result<(), heapline_trace::Error> {
     let _ = py;
@@ -57,14 +59,27 @@ const _: () = {
 #[pyo3(signature = (
     output = None,
     *,
+    include = Vec::new(),
+    exclude = Vec::new(),
     max_nodes = 2_097_152,
     fold_after_nodes = 393_216,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
+#[pyo3(
+    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=393216, \
+    max_codes=262144, max_string_bytes=33554432)"
+)]
+#[expect(
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    reason = "they are Python's keyword arguments"
+)]
 pub(crate) fn start(
     py: Python<'_>,
     output: Option<PathBuf>,
+    include: Vec<String>,
+    exclude: Vec<String>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
@@ -74,10 +89,20 @@ pub(crate) fn start(
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
     let meta = facts::collect(py, &facts::running_program(py)?)?;
-    let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py), filter: None };
+    let filter = Filter::new(&include, &exclude).map_err(|error| error::from_question(&error))?;
+    let filter = (include.len() + exclude.len() > 0).then(|| stack_filter(filter, &meta));
+    let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py), filter };
     stop_at_exit(py)?;
-    begin(py, &options, Owner::Program).map_err(|error| error::from_trace(&error))?;
+    begin(py, options, Owner::Program).map_err(|error| error::from_trace(&error))?;
     warn_of_slow_frames(py)
+}
+
+/// What decides for a stack by the file of its innermost frame whether it is recorded. Stacks without a frame are
+/// recorded: no pattern can mean them.
+pub(crate) fn stack_filter(filter: Filter, facts: &[(MetaKey, String)]) -> StackFilter {
+    let filter = RecordingFilter::new(filter, facts);
+    let keep = move |lines: &[(&str, u32)]| lines.first().is_none_or(|(file, _)| filter.allows(file));
+    StackFilter { depth: 1, keep: Box::new(keep) }
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.
@@ -141,14 +166,14 @@ pub(crate) fn walks() -> PyResult<(u64, u64, u64)> {
 
 /// Has a recording that the program leaves running ended in order when the interpreter ends, so that its capture
 /// is complete and nothing is hooked while the interpreter takes itself apart.
-fn stop_at_exit(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn stop_at_exit(py: Python<'_>) -> PyResult<()> {
     static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
     REGISTERED.get_or_try_init(py, || {
         let callback = PyCFunction::new_closure(py, None, None, |_, _| {
-            if heapline_trace::is_tracing() && !OWNED_BY_RUN.load(Ordering::Relaxed) {
+            if !OWNED_BY_RUN.load(Ordering::Relaxed) {
                 // Nobody is left to tell; the capture itself says how far it came.
                 // SAFETY: as in `begin`; callbacks of `atexit` are called with the GIL held.
-                let _ = unsafe { heapline_trace::stop() };
+                let _ = unsafe { heapline_trace::shut_down() };
             }
         })?;
         py.import(intern!(py, "atexit"))?.call_method1(intern!(py, "register"), (callback,)).map(|_| ())

@@ -16,19 +16,32 @@ pub(crate) const REASON: &str =
 #[pyo3(signature = (
     output = None,
     *,
+    include = Vec::new(),
+    exclude = Vec::new(),
     max_nodes = 2_097_152,
     fold_after_nodes = 393_216,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
+#[pyo3(
+    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=393216, \
+    max_codes=262144, max_string_bytes=33554432)"
+)]
+#[expect(
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    reason = "they are Python's keyword arguments"
+)]
 pub(crate) fn start(
     output: Option<PathBuf>,
+    include: Vec<String>,
+    exclude: Vec<String>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
     max_string_bytes: usize,
 ) -> PyResult<()> {
-    let _ = (output, max_nodes, fold_after_nodes, max_codes, max_string_bytes);
+    let _ = (output, include, exclude, max_nodes, fold_after_nodes, max_codes, max_string_bytes);
     Err(UnsupportedError::new_err(REASON))
 }
 

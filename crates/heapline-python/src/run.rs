@@ -20,7 +20,7 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// Runs a program and returns its exit status, or raises its `SystemExit`.
 pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
-    let RunOptions { quiet, output, report, target, arguments, .. } = options;
+    let RunOptions { quiet, output, recorded, report, target, arguments } = options;
     let program = match Program::find(py, &target, arguments)? {
         Ok(program) => program,
         Err(reason) => {
@@ -36,15 +36,18 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
         standard_error: FileIdentity::of_standard_error(),
     };
     exit_report.register(py)?;
-    let options = heapline_trace::Options {
-        output: Some(output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)))),
-        meta: facts::collect(py, &program.name)?,
+    let meta = facts::collect(py, &program.name)?;
+    let output = output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)));
+    let jit = interpreter::has_jit(py);
+    let options = |output| heapline_trace::Options {
+        output,
+        meta: meta.clone(),
         limits: heapline_trace::Limits::default(),
-        jit: interpreter::has_jit(py),
-        filter: None,
+        jit,
+        filter: recorded.as_ref().map(|filter| recorder::stack_filter(filter.clone(), &meta)),
     };
     let program = program.prepare(py)?;
-    if let Err(error) = start(py, options) {
+    if let Err(error) = start(py, output, options) {
         eprintln!("heapline: {error}");
         return Ok(CANNOT_RUN);
     }
@@ -56,12 +59,15 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
 
 /// Starts the recorder. A capture that cannot be written is no reason not to run the program, nor is a recorder that
 /// finds no memory.
-fn start(py: Python<'_>, mut options: heapline_trace::Options) -> Result<(), Error> {
-    let mut started = recorder::begin(py, &options, Owner::Run);
+fn start(
+    py: Python<'_>,
+    output: PathBuf,
+    options: impl Fn(Option<PathBuf>) -> heapline_trace::Options,
+) -> Result<(), Error> {
+    let mut started = recorder::begin(py, options(Some(output)), Owner::Run);
     if let Err(error @ Error::Output { .. }) = &started {
         eprintln!("heapline: {error}; recording in memory, no capture will be left");
-        options.output = None;
-        started = recorder::begin(py, &options, Owner::Run);
+        started = recorder::begin(py, options(None), Owner::Run);
     }
     match started {
         Err(error @ Error::Memory(_)) => {

@@ -170,6 +170,11 @@ impl LazyTraces {
         Ok((equal == matches!(operator, CompareOp::Eq)).into_pyobject(py)?.to_owned().into_any().unbind())
     }
 
+    /// Immutable: itself.
+    fn __deepcopy__<'py>(slf: Bound<'py, Self>, _memo: &Bound<'py, PyAny>) -> Bound<'py, Self> {
+        slf
+    }
+
     /// Pickled as the list that it looks like.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let all = PySlice::full(py);

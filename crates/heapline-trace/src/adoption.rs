@@ -55,6 +55,7 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
             ..Header::default()
         });
     }
+    recorder.forget_overflow();
     let (tree, accounts) = (&mut recorder.tree, &mut recorder.accounts);
     tree.forget_dead_code(&session.blocks);
     // SAFETY: the tables are mapped and private; accounts that do not exist are left out.

@@ -233,6 +233,17 @@ impl BlockTable {
         None
     }
 
+    /// What starts at this address.
+    pub(crate) fn get(&self, address: usize) -> Entry {
+        if address & ASIDE != 0 {
+            return self.aside().get(&address).copied().map_or(Entry::Nothing, Entry::Block);
+        }
+        match self.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed)) {
+            value if value == 0 || value & 31 == REST => Entry::Nothing,
+            value => self.decode(address, value),
+        }
+    }
+
     /// Forgets what starts at this address and says what it was.
     #[inline]
     pub(crate) fn take(&self, address: usize) -> Entry {
@@ -316,6 +327,11 @@ impl BlockTable {
         };
         self.slot_or_new(address)?.store(number << 5 | WATCHED, Ordering::Relaxed);
         Ok(known)
+    }
+
+    /// Bytes of memory that the table takes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.chunks.resident_bytes()
     }
 
     /// Visits every live block, and every code object under watch.

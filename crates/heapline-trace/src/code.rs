@@ -186,6 +186,13 @@ impl CodeTable {
         }
     }
 
+    /// The entry of a code object in the capture.
+    pub(crate) fn get(&self, code: u32) -> Option<Code> {
+        // SAFETY: entries below the count were written, and never change.
+        ((code as usize) < self.records)
+            .then(|| unsafe { self.space.base().cast::<Code>().add(code as usize).read() })
+    }
+
     /// The child that a code object with the same metadata, now dead, had at this place.
     pub(crate) fn dormant(&self, parent: u32, place: u32) -> Option<u32> {
         self.dormant.get(&(parent, place)).copied()

@@ -16,6 +16,7 @@ use heapline_format::{Account, Counters, Header};
 
 use crate::clock;
 use crate::errno::preserving_errno;
+use crate::layer_table::LayerTable;
 use crate::rss;
 
 /// The smallest time between two looks at the resident set size on account of a high-water mark.
@@ -31,6 +32,7 @@ pub(crate) struct Accounts {
     count: *const u64,
     start_ns: u64,
     rss_ns: u64,
+    pub(crate) layers: LayerTable,
 }
 
 /// What several allocations and frees of one account come to.
@@ -55,7 +57,7 @@ impl Accounts {
     ) -> Self {
         // SAFETY: as the caller promises.
         unsafe { (*header).at_high_water_mark = 1 };
-        Self { header, accounts, counters, count, start_ns, rss_ns: 0 }
+        Self { header, accounts, counters, count, start_ns, rss_ns: 0, layers: LayerTable::new() }
     }
 
     /// # Safety
@@ -77,6 +79,9 @@ impl Accounts {
             counters.live_count = counters.live_count.wrapping_add(1);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
             counters.allocated_count = counters.allocated_count.wrapping_add(1);
+            if self.layers.has(account) {
+                self.layers.allocated(account, size as u64);
+            }
         }
     }
 
@@ -90,6 +95,9 @@ impl Accounts {
             let counters = &mut *self.counters.add(account as usize);
             counters.live_bytes = counters.live_bytes.wrapping_sub(size as u64);
             counters.live_count = counters.live_count.wrapping_sub(1);
+            if self.layers.has(account) {
+                self.layers.freed(account, size as u64);
+            }
         }
     }
 
@@ -111,6 +119,12 @@ impl Accounts {
                 let counters = &mut *self.counters.add(to as usize);
                 counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
                 counters.live_count = counters.live_count.wrapping_add(1);
+                if self.layers.has(from) {
+                    self.layers.freed(from, size as u64);
+                }
+                if self.layers.has(to) {
+                    self.layers.allocated(to, size as u64);
+                }
             }
             let counters = &mut *self.counters.add(to as usize);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
@@ -131,6 +145,10 @@ impl Accounts {
             counters.live_count = counters.live_count.wrapping_add(batch.allocated_count as u32);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(batch.allocated_bytes);
             counters.allocated_count = counters.allocated_count.wrapping_add(batch.allocated_count);
+            if self.layers.has(account) {
+                self.layers.allocated(account, batch.allocated_bytes);
+                self.layers.freed(account, batch.freed_bytes);
+            }
             if batch.freed_count > 0 {
                 self.fall(account, batch.freed_bytes, batch.freed_count);
                 let counters = &mut *self.counters.add(account as usize);
@@ -228,6 +246,7 @@ impl Accounts {
     /// # Safety
     /// As for [`Self::new`].
     pub(crate) unsafe fn restart(&mut self) {
+        self.layers.recount();
         // SAFETY: both tables are mapped as far as the capture counts records.
         unsafe {
             for account in 0..*self.count as usize {
@@ -251,6 +270,9 @@ impl Accounts {
             let header = &mut *self.header;
             header.live_bytes = header.live_bytes.wrapping_add(size as u64);
             header.live_count = header.live_count.wrapping_add(1);
+            if self.layers.has(account) {
+                self.layers.allocated(account, size as u64);
+            }
         }
     }
 

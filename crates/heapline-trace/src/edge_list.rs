@@ -17,11 +17,14 @@ pub(crate) struct Edge {
     pub(crate) parent: u32,
     /// The node that the edge leads to.
     pub(crate) node: u32,
-    /// The account of that node plus one, 0 while it is not known here.
+    /// The account of that node plus one, 0 while it is not known here, or [`DROPPED`].
     account: u32,
     /// Number of the next edge of the same parent plus one, 0 for none.
     next: u32,
 }
+
+/// In place of an account: allocations of this stack are dropped.
+const DROPPED: u32 = u32::MAX;
 
 /// Most edges in the list of one node.
 const LIST: usize = 12;
@@ -133,8 +136,35 @@ impl EdgeList {
         let number = self.find(parent, key)?;
         // SAFETY: as in `node`.
         let account = unsafe { (*self.edge(number)).account };
+        if account.wrapping_sub(1) >= DROPPED - 1 {
+            return None;
+        }
         self.recent[recent_place(parent, key)] = Recent { key, parent, account };
-        account.checked_sub(1)
+        Some(account - 1)
+    }
+
+    /// Whether allocations of the node that an edge leads to are dropped.
+    pub(crate) fn is_dropped(&self, parent: u32, key: u64) -> bool {
+        // SAFETY: as in `node`.
+        self.find(parent, key).is_some_and(|number| unsafe { (*self.edge(number)).account } == DROPPED)
+    }
+
+    /// Has allocations of the node that an edge leads to be dropped.
+    pub(crate) fn set_dropped(&mut self, parent: u32, key: u64) {
+        if let Some(number) = self.find(parent, key) {
+            // SAFETY: as in `node`.
+            unsafe { (*self.edge(number)).account = DROPPED };
+            self.recent[recent_place(parent, key)] = Recent::default();
+        }
+    }
+
+    /// Forgets all accounts, and which stacks are dropped.
+    pub(crate) fn forget_accounts(&mut self) {
+        self.recent.fill(Recent::default());
+        for number in 0..self.used {
+            // SAFETY: all edges below `used` were written; those that were removed have no account anybody reads.
+            unsafe { (*self.edge(number)).account = 0 };
+        }
     }
 
     /// Makes an account known to an edge.
@@ -174,6 +204,11 @@ impl EdgeList {
             self.edge(number).write(Edge { key, parent, node, account: 0, next });
         }
         Ok(number)
+    }
+
+    /// Bytes of memory that edges and their lists take.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.used) * (size_of::<Edge>() + size_of::<u32>()) as u64
     }
 
     unsafe fn length(&self, parent: u32) -> usize {
@@ -259,7 +294,17 @@ mod tests {
                     }
                     (2, Some((number, node, _))) => {
                         list.set_account(parent, key, node * 7);
+                        prop_assert!(!list.is_dropped(parent, key));
                         model.insert((parent, key), (number, node, Some(node * 7)));
+                        if node % 5 == 4 {
+                            list.set_dropped(parent, key);
+                            prop_assert!(list.is_dropped(parent, key));
+                            model.insert((parent, key), (number, node, None));
+                        }
+                        if node == 0 && key == 3 {
+                            list.forget_accounts();
+                            model.values_mut().for_each(|(.., account)| *account = None);
+                        }
                     }
                     (3, Some((number, node, _))) => {
                         let edge = list.remove(number);

@@ -32,7 +32,7 @@ const RAW: usize = 0;
 enum Caller {
     /// Holds the main interpreter's GIL, with this thread state.
     Main(*const u8),
-    /// Anybody else, with the account that stands for their stacks.
+    /// Anybody else, with the fixed node that stands for their stacks.
     Remote(u32),
 }
 
@@ -116,18 +116,19 @@ fn book_slowly<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_voi
                 size,
             );
         },
-        Caller::Remote(account) => book_remote_allocation(account, address as usize, size),
+        Caller::Remote(node) => book_remote_allocation(node, address as usize, size),
     }
 }
 
 #[cold]
-fn book_remote_allocation(account: u32, address: usize, size: usize) {
+fn book_remote_allocation(node: u32, address: usize, size: usize) {
     preserving_errno(|| {
         let mut desk = remote::desk();
         // A session ends with the desk in hand: what is seen here stays until it is given back.
         let session = SESSION.load(Ordering::Acquire);
         // SAFETY: see above; the block table is shared.
         let Some(session) = (unsafe { session.as_ref() }) else { return };
+        let account = session.fixed_accounts.load(Ordering::Relaxed) + node;
         match session.blocks.put(address, Block { account, size, birth: base_tick::UNKNOWN }) {
             Ok(Entry::Nothing) => {}
             Ok(stale) => leave_free(session, &mut desk, stale),
@@ -253,9 +254,9 @@ fn book_free(taken: &Taken) {
 fn put_back(taken: &Taken, address: *mut c_void) {
     let Entry::Block(block) = taken.entry else { return book_free(taken) };
     preserving_errno(|| {
-        if let Caller::Remote(account) = taken.caller {
+        if let Caller::Remote(node) = taken.caller {
             // Its free has been told of, so it comes back as a new block of whoever could not make it larger.
-            return book_remote_allocation(account, address as usize, block.size);
+            return book_remote_allocation(node, address as usize, block.size);
         }
         // SAFETY: as in `book_allocation`.
         if let Some(session) = unsafe { SESSION.load(Ordering::Acquire).as_ref() }

@@ -30,6 +30,8 @@ mod frame;
 mod hidden;
 mod hooks;
 mod installation;
+mod layer;
+mod layer_table;
 mod layout;
 mod layout_check;
 mod limits;
@@ -44,6 +46,7 @@ mod remains;
 mod remote;
 mod rss;
 mod session;
+mod stack_filter;
 mod string_table;
 mod thread_local;
 mod thread_name;
@@ -51,12 +54,20 @@ mod thread_state;
 mod timeline;
 mod token_walk;
 mod tree;
+mod verification;
 mod walker;
 
 pub use error::Error;
 pub use hidden::call_without_callers;
+pub use layer::{
+    FrozenLayer, LiveBlock, close_layer, freeze_layer, layer_memory, open_layer, recorder_bytes,
+    reset_layer_peak, restart_layer, stack_at,
+};
+pub use layer_table::LayerId;
 pub use layout_check::{FrameAccess, frame_access};
 pub use limits::Limits;
 pub use options::Options;
-pub use session::{Recording, freeze, is_tracing, start, stop, verify, walk_counts};
+pub use session::{Recording, freeze, is_tracing, shut_down, start, stop, walk_counts};
+pub use stack_filter::{Keep, StackFilter};
+pub use verification::verify;
 pub use walker::WalkCounts;

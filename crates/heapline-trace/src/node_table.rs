@@ -62,6 +62,15 @@ impl<T: Copy> Records<T> {
         Ok(())
     }
 
+    fn has_room(&mut self, capture: &mut Capture, more: usize) -> bool {
+        while (self.count + more) * size_of::<T>() > self.space.committed() {
+            if capture.grow(&mut self.space).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Appends a record for which there is room.
     fn push(&mut self, capture: &Capture, record: T) -> u32 {
         assert!((self.count + 1) * size_of::<T>() <= self.space.committed());
@@ -188,6 +197,29 @@ impl NodeTable {
             return Ok(id);
         }
         self.note(room).map(|()| 0)
+    }
+
+    /// Whether so many more accounts have room.
+    pub(crate) fn has_room(&mut self, capture: &mut Capture, accounts: usize) -> bool {
+        self.accounts.count + accounts <= self.accounts.limit
+            && self.accounts.has_room(capture, accounts)
+            && self.counters.has_room(capture, accounts)
+    }
+
+    /// Forgets which account a node has: each gets a new one when it allocates next.
+    pub(crate) fn forget_accounts(&mut self) {
+        // SAFETY: the region has a place for every node; nobody else refers to it.
+        unsafe { self.account_of.base().cast::<u32>().write_bytes(0, self.nodes.count) };
+    }
+
+    /// The node of an account that exists.
+    pub(crate) fn node_of(&self, account: u32) -> u32 {
+        self.accounts.get(account).node
+    }
+
+    /// A place that exists.
+    pub(crate) fn place_at(&self, place: u32) -> Place {
+        self.places.get(place)
     }
 
     /// Where a frame at `place`, called from `node`, leads back to: a caller that stands there too.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use heapline_format::MetaKey;
 
 use crate::limits::Limits;
+use crate::stack_filter::StackFilter;
 
 /// Options of [`crate::start`].
 #[derive(Debug)]
@@ -18,4 +19,6 @@ pub struct Options {
     /// Whether the interpreter may run machine code of its own making (a JIT), so that frames do not always hold
     /// what they hold in the interpreter.
     pub jit: bool,
+    /// Which stacks are recorded; `None` records all.
+    pub filter: Option<StackFilter>,
 }

@@ -6,6 +6,7 @@ use heapline_format::{LossKind, NodeKind};
 
 use crate::base_tick;
 use crate::block_table::{Block, BlockTable, Entry};
+use crate::capture::Full;
 use crate::clock;
 use crate::counters::Accounts;
 use crate::environment;
@@ -17,7 +18,7 @@ use crate::remote::{self, Desk, Note};
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
 use crate::timeline::Timeline;
-use crate::tree::{NOT_WALKED, OVERFLOW, Tree};
+use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
 use crate::walker::Walker;
 
 /// Most allocations between two looks at the clock.
@@ -66,6 +67,8 @@ pub(crate) struct Recorder {
     last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
     traces_references: bool,
+    /// Allocations that counted as overflow before the accounts were renewed.
+    earlier_overflow: u64,
 }
 
 impl Recorder {
@@ -93,6 +96,7 @@ impl Recorder {
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
+            earlier_overflow: 0,
         }
     }
 
@@ -114,6 +118,9 @@ impl Recorder {
                 self.carry_over();
             }
             let account = self.stack(api, blocks, thread);
+            if account == DROPPED {
+                return self.dropped(blocks, address, size);
+            }
             match blocks.put(address, Block { account, size, birth: self.birth }) {
                 Ok(Entry::Nothing) => {}
                 // Its free was not seen: by a hook of another tool's that was in front of ours, or in a gap.
@@ -125,6 +132,24 @@ impl Recorder {
                 }
             }
             self.count(account, address, size);
+        }
+    }
+
+    /// An allocation whose stack is not kept: it has no slot, so its free costs nothing.
+    #[cold]
+    unsafe fn dropped(&mut self, blocks: &BlockTable, address: usize, size: usize) {
+        // SAFETY: as `allocated`'s caller promises; the header is mapped as long as the capture.
+        unsafe {
+            // Of a block whose free was not seen.
+            self.freed(blocks.take(address));
+            let header = &mut *self.tree.capture.header();
+            header.dropped_bytes = header.dropped_bytes.wrapping_add(size as u64);
+            header.dropped_count = header.dropped_count.wrapping_add(1);
+        }
+        self.last_allocated = address;
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            self.look();
         }
     }
 
@@ -188,8 +213,14 @@ impl Recorder {
     ) {
         // SAFETY: as the caller promises.
         unsafe {
-            let account = self.stack(api, blocks, thread);
-            self.revived(blocks, address, account);
+            match self.stack(api, blocks, thread) {
+                DROPPED => match blocks.take(address) {
+                    Entry::Block(block) => self.accounts.freed(block.account, block.size),
+                    Entry::Watched(number) => self.code_died(number),
+                    Entry::Nothing => {}
+                },
+                account => self.revived(blocks, address, account),
+            }
         }
     }
 
@@ -227,7 +258,7 @@ impl Recorder {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
             if !self.walker.walk(api, thread.state, thread.domain) {
-                return NOT_WALKED;
+                return self.tree.fixed_accounts() + NOT_WALKED;
             }
             let account = self.find_account(api, blocks, thread, self.walker.tokens());
             if self.walker.verifies() { self.compare(api, blocks, thread, account) } else { account }
@@ -397,13 +428,28 @@ impl Recorder {
         failed
     }
 
+    /// From now on every stack has a new account; returns the first.
+    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
+        // SAFETY: the overflow node has an account from the start.
+        let overflow = unsafe { self.accounts.get(self.tree.fixed_accounts() + OVERFLOW) }.allocated_count;
+        let first = self.tree.renew_accounts()?;
+        self.earlier_overflow += overflow;
+        Ok(first)
+    }
+
+    /// Losses begin anew.
+    pub(crate) fn forget_overflow(&mut self) {
+        self.earlier_overflow = 0;
+    }
+
     /// Writes what is known of losses into the header.
     pub(crate) fn state_losses(&mut self) {
         let children = fork::CHILDREN.load(Ordering::Relaxed);
         self.tree.capture.lost(LossKind::ForkedChildren).store(children, Ordering::Relaxed);
         if let Some(kind) = self.tree.full() {
-            // SAFETY: the overflow node exists from the start.
-            let count = unsafe { self.accounts.get(OVERFLOW) }.allocated_count;
+            let overflow = self.tree.fixed_accounts() + OVERFLOW;
+            // SAFETY: the overflow node has an account from the start.
+            let count = unsafe { self.accounts.get(overflow) }.allocated_count + self.earlier_overflow;
             self.tree.capture.lost(kind).store(count, Ordering::Relaxed);
         }
     }

@@ -2,11 +2,11 @@
 
 use std::cell::UnsafeCell;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, State, VERSION};
 
-use crate::block_table::{BlockTable, Entry};
+use crate::block_table::BlockTable;
 use crate::capture::Capture;
 use crate::clock;
 use crate::counters::Accounts;
@@ -36,6 +36,10 @@ pub(crate) struct Session {
     pub(crate) blocks: BlockTable,
     /// Tells this session from every other of the process.
     pub(crate) number: u32,
+    /// Whether somebody records all of it, beside the layers.
+    pub(crate) has_base: AtomicBool,
+    /// Account of the tree's first fixed node, for threads without the GIL; changed with the desk in hand.
+    pub(crate) fixed_accounts: AtomicU32,
     /// The capture's own counter of allocations that found no slot; mapped as long as the recorder's capture.
     unrecorded: *const AtomicU64,
     /// The capture's own sum of what notes tell of; mapped as long.
@@ -49,6 +53,16 @@ impl Session {
         unsafe { &*self.pending }.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// The capture. The caller holds the main interpreter's GIL, or nobody else knows of the session any more.
+    fn capture(&self) -> &Capture {
+        // SAFETY: see above; the reference is used before anything is written to the recorder.
+        unsafe { &(*self.recorder.get()).tree.capture }
+    }
+
+    fn output(&self) -> Option<&Path> {
+        self.capture().path().filter(|_| !self.capture().has_failed())
+    }
+
     /// Counts an allocation of a thread without the GIL that could not be recorded.
     pub(crate) fn count_unrecorded(&self) {
         // SAFETY: the counter lies in the capture's header, which the recorder keeps mapped; it is atomic.
@@ -58,21 +72,35 @@ impl Session {
 
 /// A recording that has ended. Its capture is complete, and stays in memory until this is dropped.
 #[derive(Debug)]
-pub struct Recording {
-    session: Box<Session>,
+pub struct Recording(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    Session(Box<Session>),
+    /// Of a session that goes on for its layers.
+    Image {
+        image: Vec<u8>,
+        output: Option<PathBuf>,
+    },
 }
 
 impl Recording {
     /// Where the capture stands in a file, if an output was asked for and nobody has truncated it.
     #[must_use]
     pub fn output(&self) -> Option<&Path> {
-        self.capture().path().filter(|_| !self.capture().has_failed())
+        match &self.0 {
+            Kept::Session(session) => session.output(),
+            Kept::Image { output, .. } => output.as_deref(),
+        }
     }
 
     /// Size of the capture in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.capture().bytes()
+        match &self.0 {
+            Kept::Session(session) => session.capture().bytes(),
+            Kept::Image { image, .. } => image.len() as u64,
+        }
     }
 
     /// The whole capture, as it would stand in a file.
@@ -80,19 +108,19 @@ impl Recording {
     /// # Errors
     /// [`Error::Memory`] when there is no room for it.
     pub fn image(&self) -> Result<Vec<u8>, Error> {
-        self.capture().image().map_err(Error::Memory)
-    }
-
-    fn capture(&self) -> &Capture {
-        // SAFETY: hooks do not find this session any more; nobody writes to its recorder.
-        unsafe { &(*self.session.recorder.get()).tree.capture }
+        match &self.0 {
+            Kept::Session(session) => session.capture().image().map_err(Error::Memory),
+            Kept::Image { image, .. } => Ok(image.clone()),
+        }
     }
 }
 
-/// Whether a recording is going on in this process.
+/// Whether a recording is going on in this process that [`start`] began.
 #[must_use]
 pub fn is_tracing() -> bool {
-    !hooks::session_of_caller().is_null()
+    // SAFETY: the GIL is held by whoever asks, so a session that is found stays.
+    unsafe { hooks::session_of_caller().as_ref() }
+        .is_some_and(|session| session.has_base.load(Ordering::Relaxed))
 }
 
 /// Starts to record.
@@ -102,15 +130,27 @@ pub fn is_tracing() -> bool {
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter and runs below at least one Python frame.
-pub unsafe fn start(options: &Options) -> Result<(), Error> {
+pub unsafe fn start(options: Options) -> Result<(), Error> {
+    // SAFETY: as the caller promises.
+    unsafe { begin(options, true) }
+}
+
+/// Starts a session, for itself or only for the layers that will be opened in it.
+///
+/// # Errors
+/// As for [`start`].
+///
+/// # Safety
+/// As for [`start`].
+pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error> {
     static SESSIONS: AtomicU32 = AtomicU32::new(0);
-    if is_tracing() {
+    if !hooks::session_of_caller().is_null() {
         return Err(Error::AlreadyTracing);
     }
     fork::leave_parent();
     // SAFETY: as this function's caller promises.
     let environment = unsafe { environment::find()? };
-    if is_tracing() {
+    if !hooks::session_of_caller().is_null() {
         // Finding the environment may have let another thread run.
         return Err(Error::AlreadyTracing);
     }
@@ -119,7 +159,7 @@ pub unsafe fn start(options: &Options) -> Result<(), Error> {
     let output = capture.path().map(PathBuf::from);
     let number = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let mut session =
-        prepare(environment, options, capture, allocator, number).map_err(|reason| match output {
+        prepare(environment, &options, capture, allocator, number).map_err(|reason| match output {
             Some(path) => {
                 let _ = std::fs::remove_file(&path);
                 Error::Output {
@@ -130,6 +170,8 @@ pub unsafe fn start(options: &Options) -> Result<(), Error> {
             }
             None => Error::Memory(reason),
         })?;
+    *session.has_base.get_mut() = has_base;
+    session.recorder.get_mut().tree.set_filter(options.filter);
     fork::register();
     let version = session.recorder.get_mut().walker.fast_version();
     // SAFETY: the GIL is held, and there is no session.
@@ -201,7 +243,9 @@ fn prepare(
     // SAFETY: the header is mapped, and the field 8-aligned in it.
     let pending: *const AtomicU64 = unsafe { AtomicU64::from_ptr(&raw mut (*header).pending_bytes) };
     let recorder = UnsafeCell::new(recorder);
-    Ok(Session { recorder, blocks: BlockTable::new()?, number, unrecorded, pending })
+    let blocks = BlockTable::new()?;
+    let (has_base, fixed_accounts) = (AtomicBool::new(true), AtomicU32::new(0));
+    Ok(Session { recorder, blocks, number, has_base, fixed_accounts, unrecorded, pending })
 }
 
 /// A complete image of the capture at this instant; recording goes on.
@@ -227,70 +271,6 @@ pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
     capture.image().map_err(Error::Memory)
 }
 
-/// Compares the counters of every account with a scan of all live blocks; an error names the first difference.
-///
-/// For tests: takes a few milliseconds for each 16 MiB of address space in use.
-///
-/// # Safety
-/// The caller holds the GIL of the main interpreter. For a true answer no other thread may allocate without it.
-#[doc(hidden)]
-pub unsafe fn verify() -> Result<(), String> {
-    // SAFETY: as in `freeze`.
-    let session = unsafe { hooks::session_of_caller().as_ref() }.ok_or("no recording is going on")?;
-    // SAFETY: as in `freeze`.
-    let recorder = unsafe {
-        settle(session);
-        &*session.recorder.get()
-    };
-    if recorder.tree.capture.has_failed() {
-        return Err("the recording has ended: its capture was cut short".to_owned());
-    }
-    // Threads without the GIL wait meanwhile: what they did before is in the books, what they do next is not in the table.
-    let mut desk = remote::desk();
-    // SAFETY: as above; the local mark keeps what this allocates out of the books.
-    let recorder = unsafe {
-        let recorder = &mut *session.recorder.get();
-        recorder.book(&mut desk);
-        &*recorder
-    };
-    let mut found = vec![(0u64, 0u32); recorder.tree.table.account_count() as usize];
-    session.blocks.for_each(|entry| {
-        let block = match entry {
-            Entry::Block(block) => Some(block),
-            Entry::Watched(number) => recorder.tree.watched_block(number),
-            Entry::Nothing => None,
-        };
-        if let Some(place) =
-            block.and_then(|block| Some((found.get_mut(block.account as usize)?, block.size)))
-        {
-            place.0.0 += place.1 as u64;
-            place.0.1 += 1;
-        }
-    });
-    let (mut live_bytes, mut live_count) = (0, 0);
-    for (account, (bytes, count)) in found.into_iter().enumerate() {
-        // SAFETY: the account is below the number of accounts.
-        let counters = unsafe { recorder.accounts.get(account as u32) };
-        if (counters.live_bytes, counters.live_count) != (bytes, count) {
-            return Err(format!(
-                "account {account} has {} bytes in {} blocks by its counters, and {bytes} in {count} by the block table",
-                counters.live_bytes, counters.live_count
-            ));
-        }
-        live_bytes += bytes;
-        live_count += u64::from(count);
-    }
-    // SAFETY: the header is mapped as long as the capture.
-    let header = unsafe { &*recorder.tree.capture.header() };
-    if (header.live_bytes, header.live_count) == (live_bytes, live_count) {
-        return Ok(());
-    }
-    Err(format!(
-        "{} live bytes in {} blocks in all, {live_bytes} in {live_count} by account",
-        header.live_bytes, header.live_count
-    ))
-}
-
 /// What verify mode (`HEAPLINE_WALK=verify`) has counted in this recording.
 ///
 /// # Errors
@@ -306,7 +286,7 @@ pub unsafe fn walk_counts() -> Result<WalkCounts, Error> {
     Ok(unsafe { &*session.recorder.get() }.walker.counts())
 }
 
-/// Ends the recording.
+/// Ends the recording that [`start`] began. Layers that are open go on, in memory.
 ///
 /// # Errors
 /// [`Error::NotTracing`].
@@ -317,6 +297,74 @@ pub unsafe fn stop() -> Result<Recording, Error> {
     let found = hooks::session_of_caller();
     // SAFETY: as in `freeze`.
     let session = unsafe { found.as_ref() }.ok_or(Error::NotTracing)?;
+    if !session.has_base.load(Ordering::Relaxed) {
+        return Err(Error::NotTracing);
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        let has_layers = !(*session.recorder.get()).accounts.layers.is_empty();
+        if has_layers && let Ok(recording) = hand_over(session) { Ok(recording) } else { end(found) }
+    }
+}
+
+/// Ends everything that is recorded, layers included: the interpreter is about to take itself apart.
+///
+/// # Errors
+/// [`Error::NotTracing`].
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+pub unsafe fn shut_down() -> Result<Recording, Error> {
+    let found = hooks::session_of_caller();
+    if found.is_null() {
+        return Err(Error::NotTracing);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { end(found) }
+}
+
+/// Ends what [`start`] began of a session whose layers go on: its capture is complete, and the session parts with it.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
+    let api = environment::known().ok_or(Error::NotTracing)?.api;
+    // SAFETY: as in `freeze`; nobody else uses the recorder meanwhile.
+    unsafe {
+        settle(session);
+        let recorder = &mut *session.recorder.get();
+        finish(&recorder.tree.capture, installation::in_place(api));
+        let image = recorder.tree.capture.image().map_err(Error::Memory)?;
+        let output = session.output().map(PathBuf::from);
+        recorder.tree.detach().map_err(Error::Memory)?;
+        recorder.timeline.restart(&recorder.tree.capture).map_err(Error::Memory)?;
+        (*recorder.tree.capture.header()).state = State::Recording as u32;
+        session.has_base.store(false, Ordering::Relaxed);
+        Ok(Recording(Kept::Image { image, output }))
+    }
+}
+
+/// States in a capture that its recording is over.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+unsafe fn finish(capture: &Capture, hooked: bool) {
+    if !hooked {
+        capture.lost(LossKind::HooksRemoved).store(1, Ordering::Relaxed);
+    }
+    let header = capture.header();
+    // SAFETY: the header is mapped as long as the capture.
+    unsafe {
+        (*header).max_rss_bytes = (*header).max_rss_bytes.max(rss::max_bytes());
+        (*header).state = State::Finished as u32;
+    }
+}
+
+/// Ends a session.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter; the session was found by its hooks.
+pub(crate) unsafe fn end(found: *mut Session) -> Result<Recording, Error> {
     let api = environment::known().ok_or(Error::NotTracing)?.api;
     // SAFETY: the GIL is held.
     let hooked = unsafe { installation::in_place(api) };
@@ -328,19 +376,14 @@ pub unsafe fn stop() -> Result<Recording, Error> {
         fork::end();
     }
     // SAFETY: the GIL is held, and no hook finds the session any more: this is the only use of it. It was boxed by
-    // `start`.
+    // `begin`.
     unsafe {
-        settle(session);
+        settle(&*found);
         reference_tracer::remove(api);
-        let capture = &(*session.recorder.get()).tree.capture;
-        if !hooked {
-            capture.lost(LossKind::HooksRemoved).store(1, Ordering::Relaxed);
-        }
-        let header = capture.header();
-        (*header).max_rss_bytes = (*header).max_rss_bytes.max(rss::max_bytes());
-        (*header).state = State::Finished as u32;
+        (*(*found).recorder.get()).accounts.layers.close_all();
+        finish((*found).capture(), hooked);
         remote::desk().take();
-        Ok(Recording { session: Box::from_raw(found) })
+        Ok(Recording(Kept::Session(Box::from_raw(found))))
     }
 }
 
@@ -348,7 +391,7 @@ pub unsafe fn stop() -> Result<Recording, Error> {
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter, and the session is alive.
-unsafe fn settle(session: &Session) {
+pub(crate) unsafe fn settle(session: &Session) {
     let local = thread_local::current();
     // SAFETY: as the caller promises; the block is this thread's own.
     unsafe {

@@ -26,6 +26,25 @@ impl StringTable {
         capture.detach_table(&mut self.space, self.used, 1)
     }
 
+    /// The string with this id, if there is one.
+    pub(crate) fn get(&self, id: u32) -> Option<&str> {
+        let at = id as usize * STRING_ALIGN;
+        if at + 4 > self.used {
+            return None;
+        }
+        // SAFETY: what is used was written by `intern`, is mapped, and never changes; ids stand for a length with as
+        // many bytes behind it. Should the map have failed it holds zeros: an empty string.
+        unsafe {
+            let start = self.space.base().add(at);
+            let length = start.cast::<u32>().read() as usize;
+            let end = at.checked_add(4)?.checked_add(length)?;
+            if end > self.used {
+                return None;
+            }
+            std::str::from_utf8(std::slice::from_raw_parts(start.add(4), length)).ok()
+        }
+    }
+
     /// Id of this string, stored now if it was not yet.
     pub(crate) fn intern(&mut self, capture: &mut Capture, text: &str) -> Result<u32, Full> {
         if let Some(id) = self.ids.get(text) {
@@ -67,11 +86,8 @@ mod tests {
             .collect();
         assert_eq!(ids[0], ids[3]);
         assert_eq!(ids[1], 3, "the empty string takes 4 bytes, 'a' 8");
-        // SAFETY: `intern` wrote a length and as many bytes at this offset.
-        let read = unsafe {
-            let at = strings.space.base().add(ids[2] as usize * STRING_ALIGN);
-            std::slice::from_raw_parts(at.add(4), at.cast::<u32>().read() as usize)
-        };
-        assert_eq!(read, long.as_bytes());
+        assert_eq!(strings.get(ids[2]), Some(long.as_str()));
+        assert_eq!((strings.get(0), strings.get(ids[1])), (Some(""), Some("bcdef")));
+        assert_eq!(strings.get(u32::MAX), None);
     }
 }

@@ -20,19 +20,25 @@ use crate::frame::{self, Frames, RawFrame};
 use crate::layout::Layout;
 use crate::limits::Limits;
 use crate::node_table::{NODE_LIMIT, NodeTable};
+use crate::stack_filter::StackFilter;
 use crate::string_table::StringTable;
 use crate::token_walk::token;
 
-/// Node 0 and its account.
+/// In place of an account: the allocation is dropped.
+pub(crate) const DROPPED: u32 = u32::MAX;
+
+// The fixed nodes. Their accounts come one after the other in the same order, from `fixed_accounts` on.
+/// Node 0.
 pub(crate) const ROOT: u32 = 0;
-/// Account of allocations made by threads that did not hold the GIL, and its node.
+/// Allocations made by threads that did not hold the GIL.
 pub(crate) const WITHOUT_GIL: u32 = 1;
-/// Account of allocations made by other interpreters of this process, and its node.
+/// Allocations made by other interpreters of this process.
 pub(crate) const SUB_INTERPRETER: u32 = 2;
-/// Account of allocations whose stack found no place, and its node.
+/// Allocations whose stack found no place.
 pub(crate) const OVERFLOW: u32 = 3;
-/// Account of allocations in the RAW domain when frames are read through the public API, and its node.
+/// Allocations in the RAW domain when frames are read through the public API.
 pub(crate) const NOT_WALKED: u32 = 4;
+const FIXED: u32 = 5;
 
 /// The tree and all that describes its nodes.
 #[derive(Debug)]
@@ -51,6 +57,8 @@ pub(crate) struct Tree {
     code_type: *const PyObject,
     fold_after_nodes: usize,
     folded_edges: u32,
+    fixed_accounts: u32,
+    filter: Option<StackFilter>,
 }
 
 impl Tree {
@@ -81,6 +89,8 @@ impl Tree {
             code_type,
             fold_after_nodes: limits.fold_after_nodes,
             folded_edges: 0,
+            fixed_accounts: 0,
+            filter: None,
         };
         let fixed = [
             (NodeKind::Root, ""),
@@ -97,6 +107,54 @@ impl Tree {
             assert_eq!(made, (number as u32, number as u32));
         }
         Ok(tree)
+    }
+
+    /// From now on every stack that allocates has a new account: the first of those is returned. An error leaves all
+    /// as it was.
+    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
+        if !self.table.has_room(&mut self.capture, FIXED as usize) {
+            return Err(Full);
+        }
+        self.table.forget_accounts();
+        self.edges.forget_accounts();
+        self.fixed_accounts = self.table.account_count();
+        for node in ROOT..FIXED {
+            self.table.account(&mut self.capture, node)?;
+        }
+        Ok(self.fixed_accounts)
+    }
+
+    /// Account of the first fixed node; those of the others follow.
+    pub(crate) fn fixed_accounts(&self) -> u32 {
+        self.fixed_accounts
+    }
+
+    /// Has stacks dropped that a filter does not keep; those that are known already are asked about anew.
+    pub(crate) fn set_filter(&mut self, filter: Option<StackFilter>) {
+        if self.filter.is_some() || filter.is_some() {
+            self.edges.forget_accounts();
+        }
+        self.filter = filter;
+    }
+
+    /// File and line of the frames of a node, most recent first, as many as asked for.
+    pub(crate) fn lines(&self, node: u32, most: usize) -> Vec<(&str, u32)> {
+        let mut lines = Vec::new();
+        let mut node = self.table.node(node);
+        while lines.len() < most && lines.try_reserve(1).is_ok() {
+            match node.kind() {
+                Some(NodeKind::Frame) => {
+                    let place = self.table.place_at(node.subject());
+                    let code = self.codes.get(place.code);
+                    let file = code.and_then(|code| self.strings.get(code.filename)).unwrap_or("");
+                    lines.push((file, place.line));
+                }
+                Some(NodeKind::Domain) => {}
+                _ => break,
+            }
+            node = self.table.node(node.parent);
+        }
+        lines
     }
 
     /// Adds a fact about the process; it is left out when the capture cannot grow.
@@ -208,10 +266,12 @@ impl Tree {
     /// The account of a node itself.
     #[cold]
     fn own_account(&mut self, node: u32) -> u32 {
-        preserving_errno(|| self.table.account(&mut self.capture, node)).unwrap_or(OVERFLOW)
+        preserving_errno(|| self.table.account(&mut self.capture, node))
+            .unwrap_or(self.fixed_accounts + OVERFLOW)
     }
 
-    /// Finds or makes the account of the innermost frame, and lets the edge know it.
+    /// Finds or makes the account of the innermost frame, and lets the edge know it. [`DROPPED`] if the filter does not
+    /// keep the stack.
     #[cold]
     #[inline(never)]
     unsafe fn new_account(&mut self, api: &Api, blocks: &BlockTable, parent: u32, raw: RawFrame) -> u32 {
@@ -220,6 +280,15 @@ impl Tree {
             // SAFETY: as `account`'s caller promises.
             None => unsafe { self.new_node(api, blocks, parent, raw) },
         };
+        if let Some(filter) = &self.filter {
+            if self.edges.is_dropped(parent, raw.key) {
+                return DROPPED;
+            }
+            if !preserving_errno(|| filter.keeps(&self.lines(node, filter.depth))) {
+                self.edges.set_dropped(parent, raw.key);
+                return DROPPED;
+            }
+        }
         let account = self.own_account(node);
         self.edges.set_account(parent, raw.key, account);
         account
@@ -344,6 +413,11 @@ impl Tree {
         self.strings.detach(&self.capture)?;
         self.codes.detach(&self.capture)?;
         self.capture.detach_table(&mut self.meta, self.meta_records, heapline_format::Meta::BYTES)
+    }
+
+    /// Bytes of memory outside the capture that edges and nodes take; collections on the heap are left out.
+    pub(crate) fn private_bytes(&self) -> u64 {
+        self.edges.bytes() + (self.table.node_count() * size_of::<u32>()) as u64
     }
 
     /// How often recursion was folded.

@@ -109,17 +109,17 @@ def start(nframe: int = 1, all_threads: bool = True, *, filters: Iterable[BaseFi
         raise ValueError("all_threads cannot be false: the allocations of all threads are traced")
     wanted = _recording_filters(filters, stacklevel=2)
     if not is_tracing():
-        _native._open_layer(frames, wanted)
+        _native._open_tracing(frames, wanted)
 
 
 def stop() -> None:
     """Stop to trace, and forget all traces. Nothing happens when nothing is traced."""
-    _native._close_layer()
+    _native._close_tracing()
 
 
 def is_tracing() -> bool:
     """Whether allocations are traced."""
-    return _native._is_layer_open()
+    return _native._is_tracing_open()
 
 
 def get_object_traceback(obj: Any) -> Traceback | None:
@@ -139,8 +139,8 @@ def take_snapshot(*, collect: bool = False) -> Snapshot:
     if not is_tracing():
         raise RuntimeError("the tracemalloc module must be tracing memory allocations to take a snapshot")
     collected = _collect() if collect else None
-    if _get_traces is _native._get_traces and _native._is_layer_open():
-        traces: Any = _native._freeze_layer()
+    if _get_traces is _native._get_traces and _native._is_tracing_open():
+        traces: Any = _native._freeze_tracing()
     else:
         # Somebody has put another function in its place.
         traces = _get_traces()

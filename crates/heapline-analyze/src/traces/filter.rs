@@ -40,6 +40,25 @@ impl Traces {
         self.of_accounts(keeps)
     }
 
+    /// The traces whose traceback `keep` lets through: file names and lines, most recent first.
+    #[must_use]
+    pub fn filter_stacks(&self, keep: impl Fn(&[(&str, u32)]) -> bool) -> Self {
+        let tracebacks = self.image.tracebacks();
+        let frames = &self.image.frames;
+        let mut shown = Vec::new();
+        let mut keeps_traceback = Vec::with_capacity(tracebacks.len());
+        for traceback in 0..tracebacks.len() as u32 {
+            shown.clear();
+            shown.extend(tracebacks.spots_of(traceback).iter().map(|&spot| {
+                let (file, line) = frames.spot(spot);
+                (frames.file(file), line)
+            }));
+            keeps_traceback.push(keep(&shown));
+        }
+        let is_kept = |account: usize| keeps_traceback.get(tracebacks.of_account[account] as usize) == Some(&true);
+        self.of_accounts(is_kept)
+    }
+
     fn keeps(&self, filter: &TraceFilter, account: usize) -> bool {
         let of_domain =
             filter.domain.map(|domain| domain == Some(self.image.origins[account].domain));

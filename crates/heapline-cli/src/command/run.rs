@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use heapline_analyze::Filter;
+
 use crate::argument::{self, Command, Refusal, ReportOptions};
 use crate::target::{self, Target};
 use crate::terminal::Terminal;
@@ -14,6 +16,8 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Where the capture goes, `None` for a name of heapline's own.
     pub output: Option<PathBuf>,
+    /// Which allocations are recorded, by the file that makes them; `None` for all.
+    pub recorded: Option<Filter>,
     /// What the report shows.
     pub report: ReportOptions,
     /// What to run.
@@ -36,5 +40,6 @@ pub(crate) fn parse(words: &[OsString], terminal: &Terminal) -> Result<RunOption
         Refusal::mistake("nothing to run: give a SCRIPT, -m MODULE or -c CODE (see heapline run --help)")
     })?;
     let (quiet, output) = (parsed.quiet, parsed.output.clone());
-    Ok(RunOptions { quiet, output, report: parsed.report_options()?, target, arguments: split.arguments })
+    let (recorded, report) = (parsed.recorded()?, parsed.report_options()?);
+    Ok(RunOptions { quiet, output, recorded, report, target, arguments: split.arguments })
 }

@@ -1,0 +1,254 @@
+//! Layers: several owners look at one recording, each from its own beginning.
+//!
+//! A layer belongs to whoever opened it (the face of `tracemalloc`, say, in a program that runs under `heapline run`): it
+//! sees what was allocated since it began, has its own peak, and may begin anew, without a change for anybody else. A
+//! layer that is opened while nothing is recorded starts a session for itself, which ends with it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::block_table::{Block, Entry};
+use crate::error::Error;
+use crate::hooks;
+use crate::layer_table::LayerId;
+use crate::options::Options;
+use crate::recorder::Recorder;
+use crate::remote;
+use crate::session::{self, Session};
+use crate::thread_local;
+
+/// A live block of a frozen layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveBlock {
+    /// Number of its account in the capture.
+    pub account: u32,
+    /// Bytes that were asked for.
+    pub size: u32,
+}
+
+/// A layer at one instant.
+#[derive(Debug)]
+pub struct FrozenLayer {
+    /// The whole recording as a capture.
+    pub image: Vec<u8>,
+    /// Accounts below this are not the layer's.
+    pub first_account: u32,
+    /// Live blocks of less than 4 GiB, by address.
+    pub blocks: Vec<LiveBlock>,
+    /// Account and size of larger ones.
+    pub large: Vec<(u32, u64)>,
+}
+
+/// The session and its recorder, to be used with the main interpreter's GIL held.
+///
+/// # Safety
+/// The caller holds that GIL, and uses what is returned before it gives it up.
+unsafe fn current<'a>() -> Option<(&'a Session, &'a mut Recorder)> {
+    // SAFETY: with the GIL held the session stays, and nobody else uses the recorder.
+    unsafe {
+        let session = hooks::session_of_caller().as_ref()?;
+        Some((session, &mut *session.recorder.get()))
+    }
+}
+
+/// The same for a layer that is open, with its first account.
+///
+/// # Safety
+/// As for [`current`].
+unsafe fn layer<'a>(id: LayerId) -> Option<(&'a Session, &'a mut Recorder, u32)> {
+    // SAFETY: as the caller promises.
+    let (session, recorder) = unsafe { current() }?;
+    let first_account = recorder.accounts.layers.get(id)?.first_account;
+    Some((session, recorder, first_account))
+}
+
+/// Begins a layer. Where nothing is recorded yet a session is started with these options, in memory, and without its
+/// owner; otherwise the options are of no account.
+///
+/// # Errors
+/// Nothing has changed then; see [`Error`].
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter and runs below at least one Python frame.
+pub unsafe fn open_layer(options: Options) -> Result<LayerId, Error> {
+    static LAYERS: AtomicU32 = AtomicU32::new(0);
+    let id = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
+    // SAFETY: as the caller promises.
+    unsafe {
+        if let Some((session, recorder)) = current() {
+            let first_account = begin_anew(session, recorder)?;
+            return if recorder.accounts.layers.open(id, first_account, 0) { Ok(id) } else { Err(no_room()) };
+        }
+        session::begin(Options { output: None, ..options }, false)?;
+        let (_, recorder) = current().ok_or(Error::NotTracing)?;
+        let live_bytes = (*recorder.tree.capture.header()).live_bytes;
+        if !recorder.accounts.layers.open(id, 0, live_bytes) {
+            session::end(hooks::session_of_caller())?;
+            return Err(no_room());
+        }
+    }
+    Ok(id)
+}
+
+fn no_room() -> Error {
+    Error::Memory(std::io::Error::from(std::io::ErrorKind::OutOfMemory))
+}
+
+/// From now on every stack that allocates has a new account; returns the first of them.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+unsafe fn begin_anew(session: &Session, recorder: &mut Recorder) -> Result<u32, Error> {
+    let local = thread_local::current();
+    // SAFETY: as the caller promises; the block is this thread's own.
+    unsafe {
+        (*local).inside += 1;
+        let mut desk = remote::desk();
+        recorder.book(&mut desk);
+        let renewed = recorder.renew_accounts();
+        if let Ok(first_account) = renewed {
+            session.fixed_accounts.store(first_account, Ordering::Relaxed);
+        }
+        (*local).inside -= 1;
+        renewed.map_err(|_| no_room())
+    }
+}
+
+/// Ends a layer, and the session if it was there for its layers only and this was the last.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+pub unsafe fn close_layer(id: LayerId) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let Some((session, recorder, _)) = layer(id) else { return };
+        recorder.accounts.layers.close(id);
+        if recorder.accounts.layers.is_empty() && !session.has_base.load(Ordering::Relaxed) {
+            let _ = session::end(hooks::session_of_caller());
+        }
+    }
+}
+
+/// Live bytes of a layer, and the most that they were; nothing if it is not open.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+#[must_use]
+pub unsafe fn layer_memory(id: LayerId) -> Option<(u64, u64)> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (session, recorder, _) = layer(id)?;
+        if remote::pending() {
+            session::settle(session);
+        }
+        recorder.accounts.layers.get(id).map(|layer| (layer.live_bytes, layer.peak_bytes))
+    }
+}
+
+/// Has the peak of a layer begin at what is live now.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+pub unsafe fn reset_layer_peak(id: LayerId) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if let Some((session, recorder, _)) = layer(id) {
+            session::settle(session);
+            recorder.accounts.layers.reset_peak(id);
+        }
+    }
+}
+
+/// Has a layer begin anew: what was allocated until now is not the layer's any more.
+///
+/// # Errors
+/// [`Error::NotTracing`] if it is not open, [`Error::Memory`] if there is no room; then it goes on as it was.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+pub unsafe fn restart_layer(id: LayerId) -> Result<(), Error> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (session, recorder, _) = layer(id).ok_or(Error::NotTracing)?;
+        let first_account = begin_anew(session, recorder)?;
+        recorder.accounts.layers.restart(id, first_account);
+    }
+    Ok(())
+}
+
+/// A layer as it stands now, with its live blocks; it goes on.
+///
+/// # Errors
+/// [`Error::NotTracing`] if it is not open, [`Error::Memory`] when there is no room for it.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+pub unsafe fn freeze_layer(id: LayerId) -> Result<FrozenLayer, Error> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (session, recorder, first_account) = layer(id).ok_or(Error::NotTracing)?;
+        session::settle(session);
+        let expected = (*recorder.tree.capture.header()).live_count as usize;
+        let mut blocks: Vec<LiveBlock> = Vec::new();
+        blocks.try_reserve(expected).map_err(|_| no_room())?;
+        let mut large = Vec::new();
+        let mut lacked_room = false;
+        session.blocks.for_each(|entry| {
+            let Some(block) = live_block(recorder, entry).filter(|block| block.account >= first_account)
+            else {
+                return;
+            };
+            let room =
+                if u32::try_from(block.size).is_ok() { blocks.try_reserve(1) } else { large.try_reserve(1) };
+            match u32::try_from(block.size) {
+                _ if room.is_err() => lacked_room = true,
+                Ok(size) => blocks.push(LiveBlock { account: block.account, size }),
+                Err(_) => large.push((block.account, block.size as u64)),
+            }
+        });
+        if lacked_room {
+            return Err(no_room());
+        }
+        let image = recorder.tree.capture.image().map_err(Error::Memory)?;
+        Ok(FrozenLayer { image, first_account, blocks, large })
+    }
+}
+
+fn live_block(recorder: &Recorder, entry: Entry) -> Option<Block> {
+    match entry {
+        Entry::Block(block) => Some(block),
+        Entry::Watched(number) => recorder.tree.watched_block(number),
+        Entry::Nothing => None,
+    }
+}
+
+/// Where a live block of a layer was allocated: file and line of its frames, most recent first, empty if no frame is
+/// known; nothing if the layer has no such block.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+#[must_use]
+pub unsafe fn stack_at(id: LayerId, address: usize) -> Option<Vec<(String, u32)>> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (session, recorder, first_account) = layer(id)?;
+        let block = live_block(recorder, session.blocks.get(address))?;
+        if block.account < first_account || block.account >= recorder.tree.table.account_count() {
+            return None;
+        }
+        let node = recorder.tree.table.node_of(block.account);
+        let lines = recorder.tree.lines(node, usize::MAX);
+        Some(lines.into_iter().map(|(file, line)| (file.to_owned(), line)).collect())
+    }
+}
+
+/// Bytes of memory that the recorder itself takes, the capture included; 0 when nothing is recorded.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+#[must_use]
+pub unsafe fn recorder_bytes() -> u64 {
+    // SAFETY: as the caller promises.
+    unsafe { current() }.map_or(0, |(session, recorder)| {
+        session.blocks.resident_bytes() + recorder.tree.capture.bytes() + recorder.tree.private_bytes()
+    })
+}
