@@ -156,7 +156,7 @@ pub(crate) fn get_traced_memory() -> (u64, u64) {
 #[pyfunction]
 pub(crate) fn get_tracemalloc_memory() -> u64 {
     // SAFETY: as in `_open_tracing`.
-    layer().map_or(0, |_| unsafe { heapline_trace::recorder_bytes() })
+    layer().map_or(0, |_| unsafe { heapline_trace::recorder_bytes() }.next_multiple_of(4096))
 }
 
 /// Makes the maximum what is live now.

@@ -11,7 +11,7 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PySequence, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
 /// Python objects that many traces share, each made when it is first needed.
 #[derive(Default)]
@@ -154,12 +154,10 @@ impl LazyTraces {
         other: &Bound<'py, PyAny>,
         operator: CompareOp,
     ) -> PyResult<Py<PyAny>> {
-        let sequence = other.cast::<PySequence>().ok().filter(|_| {
-            other.is_instance_of::<Self>() || other.is_instance_of::<PyList>()
-        });
-        let (Some(other), CompareOp::Eq | CompareOp::Ne) = (sequence, operator) else {
+        let is_comparable = other.is_instance_of::<Self>() || other.is_instance_of::<PyList>();
+        if !is_comparable || !matches!(operator, CompareOp::Eq | CompareOp::Ne) {
             return Ok(py.NotImplemented());
-        };
+        }
         let mut equal = other.len()? == self.inner.len();
         for index in 0..self.inner.len() {
             equal = equal && self.trace(py, index)?.eq(other.get_item(index)?)?;
