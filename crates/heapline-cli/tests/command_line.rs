@@ -97,6 +97,8 @@ fn run_needs_nothing_but_a_target() {
     assert_eq!(run(&["run", "-c", "print(1)", "-c"]).target, Target::Command("print(1)".into()));
     assert_eq!(run(&["run", "--", "--help"]).target, Target::Script("--help".into()));
     assert_eq!(run(&["run", "--top", "all", "x"]).report.top, Some(usize::MAX));
+    assert!(run(&["run", "x", "--record", "y"]).recorded.is_none());
+    assert!(run(&["run", "--record", "a/*", "--record", "!b/*", "x"]).recorded.is_some());
 }
 
 #[test]
@@ -111,7 +113,7 @@ fn mistakes_of_run() {
             &["run", "--quit", "app.py"],
             "unknown option '--quit': did you mean '--quiet'? (see heapline run --help)",
         ),
-        (&["run", "--order", "live", "app.py"], "unknown option '--order' (see heapline run --help)"),
+        (&["run", "--json", "app.py"], "unknown option '--json' (see heapline run --help)"),
         (&["run", "-m"], "-m needs a value: -m MODULE (see heapline run --help)"),
         (&["run", "-o"], "--output needs a value: --output FILE (see heapline run --help)"),
         (&["run", "-o", "a", "-o", "b", "x"], "--output can be given only once"),
@@ -125,6 +127,10 @@ fn mistakes_of_run() {
         (
             &["run", "--filter", "a[", "x"],
             "--filter: bad pattern \"a[\": unclosed character class; missing ']'",
+        ),
+        (
+            &["run", "--record", "a[", "x"],
+            "--record: bad pattern \"a[\": unclosed character class; missing ']'",
         ),
     ] {
         assert_mistake(words, &format!("heapline: {said}"));
