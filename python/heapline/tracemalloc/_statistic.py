@@ -110,6 +110,9 @@ class NamedStatistic(Statistic):
         super().__init__(traceback, size, count)
         self.name = name
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return make_named, (type(self), self.traceback._frames, self.size, self.count, self.name)
+
     def _key(self) -> tuple[Any, ...]:
         return (*super()._key(), self.name)
 
@@ -129,11 +132,20 @@ class NamedStatisticDiff(StatisticDiff):
         super().__init__(traceback, size, size_diff, count, count_diff)
         self.name = name
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        numbers = (self.size, self.size_diff, self.count, self.count_diff)
+        return make_named, (type(self), self.traceback._frames, *numbers, self.name)
+
     def _key(self) -> tuple[Any, ...]:
         return (*super()._key(), self.name)
 
     def _title(self) -> str:
         return title(self.name, self.traceback)
+
+
+def make_named(kind: Any, frames: Any, *values: Any) -> Any:
+    """A named statistic from frames, oldest first. Pickles name this: a traceback alone would become a standard one."""
+    return kind(Traceback(frames[::-1]), *values)
 
 
 def title(name: str, traceback: Traceback) -> str:
