@@ -63,15 +63,15 @@ class Slotted:
     ids=["bytes", "list", "dict", "plain", "slotted", "class", "int"],
 )
 def test_an_object_is_found_whatever_stands_before_it(make: Any) -> None:
-    # So many at once that no free list can have them all.
-    tracemalloc.start(2)
+    # So many at once that no free list can have them all: the last ones are new.
+    tracemalloc.start(1)
     kept = [make() for _ in range(200)]
     found = [tracemalloc.get_object_traceback(value) for value in kept]
-    assert all(found)
+    assert all(found[-50:])
     traceback = found[-1]
     assert traceback is not None
     assert traceback.total_nframe is None
-    assert {frame.filename for frame in traceback} <= {__file__, "<unknown>"}
+    assert [frame.filename for frame in traceback] == [__file__]
     assert tracemalloc._get_object_traceback(kept[-1]) == tuple(reversed(traceback._frames))
     tracemalloc.clear_traces()
     assert tracemalloc.get_object_traceback(kept[-1]) is None
@@ -110,6 +110,7 @@ def test_threads_that_were_there_before_are_traced() -> None:
     thread = threading.Thread(target=work, name="early")
     thread.start()
     tracemalloc.start(2)
+    kept.append(bytearray(500))
     begin.set()
     done.wait()
     thread.join()
@@ -156,14 +157,15 @@ def test_another_recording_is_not_disturbed() -> None:
 
 def test_blocks_of_four_gibibytes_and_more_have_their_size() -> None:
     tracemalloc.start()
-    # Asked for and not touched: it costs address space only.
-    kept = [bytearray(5 << 30), bytes(10)]
+    # Zeros of the operating system, never touched: they cost address space only.
+    kept = [bytes(5 << 30), bytearray(10)]
+    size = (5 << 30) + sys.getsizeof(b"")
     snapshot = tracemalloc.take_snapshot()
-    assert max(trace.size for trace in snapshot.traces) == (5 << 30) + 1
+    assert max(trace.size for trace in snapshot.traces) == size
     assert snapshot.statistics("lineno")[0].size >= 5 << 30
-    assert snapshot.traces[-1].size == (5 << 30) + 1
+    assert snapshot.traces[-1].size == size
     without = snapshot.filter_traces([tracemalloc.Filter(False, __file__)])
-    assert max(trace.size for trace in without.traces) < 1 << 30
+    assert max((trace.size for trace in without.traces), default=0) < 1 << 30
     only = snapshot.filter_traces([tracemalloc.Filter(True, __file__)])
-    assert only.traces[-1].size == (5 << 30) + 1
+    assert only.traces[-1].size == size
     assert len(kept) == 2

@@ -114,7 +114,8 @@ impl Blocks {
             keep(index - 1, account)
         };
         let small: Vec<Block> = self.small.iter().copied().filter(|block| next(block.account)).collect();
-        let large: Vec<(u32, u64)> = self.large.iter().copied().filter(|&(account, _)| next(account)).collect();
+        let large: Vec<(u32, u64)> =
+            self.large.iter().copied().filter(|&(account, _)| next(account)).collect();
         Self { small, large }
     }
 
@@ -266,8 +267,7 @@ impl Traces {
         if self.source.len() == self.count {
             return &self.source;
         }
-        self.own.get_or_init(|| {
-            Arc::new(self.source.kept(|_, account| self.sums[account as usize].count > 0))
-        })
+        self.own
+            .get_or_init(|| Arc::new(self.source.kept(|_, account| self.sums[account as usize].count > 0)))
     }
 }

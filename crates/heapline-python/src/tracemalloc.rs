@@ -89,9 +89,9 @@ fn decision(filters: &[RecordingFilter], limit: usize) -> impl Fn(&[(&str, u32)]
         let frames = if frames.is_empty() { UNKNOWN } else { &frames[..frames.len().min(limit)] };
         let matches = |(_, pattern, line, all_frames): &(bool, Pattern, Option<u32>, bool)| {
             let looked_at = if *all_frames { frames } else { &frames[..1] };
-            looked_at.iter().any(|&(file, own)| {
-                pattern.matches(source_name(file)) && line.is_none_or(|line| line == own)
-            })
+            looked_at
+                .iter()
+                .any(|&(file, own)| pattern.matches(source_name(file)) && line.is_none_or(|line| line == own))
         };
         (included.is_empty() || included.iter().any(matches)) && !excluded.iter().any(matches)
     }

@@ -93,8 +93,7 @@ impl LazyTraces {
     }
 
     fn trace<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyTuple>> {
-        let trace =
-            self.inner.get(index).ok_or_else(|| PyIndexError::new_err("list index out of range"))?;
+        let trace = self.inner.get(index).ok_or_else(|| PyIndexError::new_err("list index out of range"))?;
         let frames = self.traceback(py, trace.traceback)?;
         (trace.domain, trace.size, frames, trace.total_frames).into_pyobject(py)
     }
@@ -204,7 +203,9 @@ impl LazyTraces {
                 };
                 let of_files = files.map(|files| {
                     let spots = self.inner.spots();
-                    spots.map(|(file, own)| is_set(&files, file) && line.is_none_or(|line| line == own)).collect()
+                    spots
+                        .map(|(file, own)| is_set(&files, file) && line.is_none_or(|line| line == own))
+                        .collect()
                 });
                 let of_spots = spots.map(|spots| spots.as_bytes().iter().map(|&flag| flag != 0).collect());
                 TraceFilter {
@@ -224,12 +225,7 @@ impl LazyTraces {
     }
 
     /// Groups, largest first: frames, size, count, name.
-    fn statistics<'py>(
-        &self,
-        py: Python<'py>,
-        by: &str,
-        cumulative: bool,
-    ) -> PyResult<Bound<'py, PyList>> {
+    fn statistics<'py>(&self, py: Python<'py>, by: &str, cumulative: bool) -> PyResult<Bound<'py, PyList>> {
         let by = key_type(by)?;
         let statistics = py.detach(|| self.inner.statistics(by, cumulative));
         let rows: PyResult<Vec<_>> = statistics

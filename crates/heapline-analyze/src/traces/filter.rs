@@ -34,7 +34,10 @@ impl Traces {
         let keeps = |account: usize| {
             self.sums[account].count > 0
                 && (!has_inclusive
-                    || filters.iter().filter(|filter| filter.inclusive).any(|filter| self.keeps(filter, account)))
+                    || filters
+                        .iter()
+                        .filter(|filter| filter.inclusive)
+                        .any(|filter| self.keeps(filter, account)))
                 && filters.iter().filter(|filter| !filter.inclusive).all(|filter| self.keeps(filter, account))
         };
         self.of_accounts(keeps)
@@ -55,13 +58,13 @@ impl Traces {
             }));
             keeps_traceback.push(keep(&shown));
         }
-        let is_kept = |account: usize| keeps_traceback.get(tracebacks.of_account[account] as usize) == Some(&true);
+        let is_kept =
+            |account: usize| keeps_traceback.get(tracebacks.of_account[account] as usize) == Some(&true);
         self.of_accounts(is_kept)
     }
 
     fn keeps(&self, filter: &TraceFilter, account: usize) -> bool {
-        let of_domain =
-            filter.domain.map(|domain| domain == Some(self.image.origins[account].domain));
+        let of_domain = filter.domain.map(|domain| domain == Some(self.image.origins[account].domain));
         let of_frames = filter.frames.as_ref().map(|frames| self.shows(frames, account));
         match (of_frames, of_domain) {
             // What is excluded is what matches in both.

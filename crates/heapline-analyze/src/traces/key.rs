@@ -99,14 +99,16 @@ impl Keys {
             KeyType::Function => {
                 new.unknown = tree.functions.len() as u32;
                 new.count = tree.functions.len() + 1;
-                new.key_of_place = tree.places.iter().map(|place| function(place).unwrap_or(new.unknown)).collect();
+                new.key_of_place =
+                    tree.places.iter().map(|place| function(place).unwrap_or(new.unknown)).collect();
             }
             KeyType::Module => {
                 let mut names = Names::new();
                 let of_source: Vec<u32> =
                     tree.sources.iter().map(|source| names.number(&source.module)).collect();
                 let module = |place| {
-                    function(place).map_or(0, |index| of_source[tree.functions[index as usize].source as usize])
+                    function(place)
+                        .map_or(0, |index| of_source[tree.functions[index as usize].source as usize])
                 };
                 new.key_of_place = tree.places.iter().map(module).collect();
                 new.names = names.all;

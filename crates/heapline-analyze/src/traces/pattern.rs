@@ -111,7 +111,10 @@ fn end_of_set(characters: &[char], start: usize) -> Option<usize> {
     if characters.get(at) == Some(&']') {
         at += 1;
     }
-    characters[at.min(characters.len())..].iter().position(|&character| character == ']').map(|found| at + found)
+    characters[at.min(characters.len())..]
+        .iter()
+        .position(|&character| character == ']')
+        .map(|found| at + found)
 }
 
 /// What the text between brackets stands for.

@@ -38,7 +38,8 @@ impl Tracebacks {
         };
         let depths = Depths::new(&image.frames);
         let mut shown: Vec<u32> = Vec::with_capacity(image.limit.min(4096));
-        for (account, origins) in image.origins.iter().enumerate().filter(|(account, _)| is_wanted[*account]) {
+        for (account, origins) in image.origins.iter().enumerate().filter(|(account, _)| is_wanted[*account])
+        {
             shown.clear();
             shown.extend(image.frames.spots_of(origins.node).take(image.limit));
             if shown.is_empty() {
