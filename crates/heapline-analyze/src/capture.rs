@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io;
 
 use heapline_format::{
-    Account, Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, MAGIC,
-    MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION,
+    Account, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS,
+    MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION,
 };
 
 use crate::error::Error;
@@ -210,6 +210,7 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
         TableId::Nodes => Some(Node::BYTES),
         TableId::Counters => Some(Counters::BYTES),
         TableId::Ticks => Some(Tick::BYTES),
+        TableId::Deltas => Some(Delta::BYTES),
         TableId::Places => Some(Place::BYTES),
         TableId::Accounts => Some(Account::BYTES),
         TableId::Births | TableId::Modules | TableId::SideFiles => None,

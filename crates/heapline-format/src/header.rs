@@ -89,6 +89,9 @@ record! {
         pub reserved_2: u32,
         /// Blocks allocated since the start and not yet freed.
         pub live_count: u64,
+        /// Which records of the table of [`crate::Delta`]s count: the first's index in the high 32 bits, their number
+        /// in the low ones.
+        pub deltas: u64,
     }
 }
 

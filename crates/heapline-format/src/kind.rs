@@ -48,6 +48,8 @@ numbered! {
         Places = 10,
         /// Stacks that allocated: [`crate::Account`].
         Accounts = 11,
+        /// Changes over time: [`crate::Delta`].
+        Deltas = 12,
     }
 }
 

@@ -24,4 +24,4 @@ pub use header::{
 };
 pub use kind::{LossKind, NodeKind, TableId};
 pub use meta::MetaKey;
-pub use table::{Account, Code, Counters, Extent, Meta, Node, Place, STRING_ALIGN, TableHeader, Tick};
+pub use table::{Account, Code, Counters, Delta, Extent, Meta, Node, Place, STRING_ALIGN, TableHeader, Tick};

@@ -160,6 +160,21 @@ record! {
     }
 }
 
+record! {
+    /// How live bytes changed at a node, or below it where no record of the same time says more. Records of one time form a
+    /// run: it tells what changed between the run before and its own time.
+    pub struct Delta {
+        /// Time since the start at which the change was seen.
+        pub time_ns: u64,
+        /// Change of live bytes, as a signed number.
+        pub live_bytes: u64,
+        /// Index of the [`Node`].
+        pub node: u32,
+        /// Change of live blocks, as a signed number.
+        pub live_count: u32,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +190,8 @@ mod tests {
         assert_eq!(Code::BYTES, 16);
         assert_eq!(Extent::BYTES, 24);
         assert_eq!(TableHeader::BYTES, 16);
-        assert_eq!(Header::BYTES, 192);
+        assert_eq!(Header::BYTES, 200);
+        assert_eq!(Delta::BYTES, 24);
     }
 
     #[test]

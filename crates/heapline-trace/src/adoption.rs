@@ -24,7 +24,7 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
     // SAFETY: as the caller promises.
     let recorder = unsafe { &mut *session.recorder.get() };
     recorder.tree.detach()?;
-    recorder.timeline.restart(&recorder.tree.capture)?;
+    recorder.history.restart(&recorder.tree.capture)?;
     if recorder.tree.capture.has_failed() {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
@@ -47,7 +47,7 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
             flags: inherited.flags,
             python_version_hex: inherited.python_version_hex,
             extent_count: inherited.extent_count,
-            tick_ns: recorder.timeline.tick_ns(),
+            tick_ns: recorder.history.tick_ns(),
             folded_edges: recorder.tree.folded_edges(),
             rss_bytes: resident,
             max_rss_bytes: resident,

@@ -205,6 +205,12 @@ impl Capture {
         unsafe { AtomicU64::from_ptr(self.records(table)) }.store(records, Ordering::Release);
     }
 
+    /// The same, unless more are counted already.
+    pub(crate) fn count_at_least(&self, table: &TableSpace, records: u64) {
+        // SAFETY: as in `count`.
+        unsafe { AtomicU64::from_ptr(self.records(table)) }.fetch_max(records, Ordering::Release);
+    }
+
     /// Gives a table its next extent. After a failure the next second's attempts fail at once.
     pub(crate) fn grow(&mut self, table: &mut TableSpace) -> Result<(), Full> {
         let now = clock::now_ns();

@@ -1,10 +1,19 @@
-//! Coarse monotonic time: one load from the vDSO page, a resolution of a few milliseconds.
+//! Time. The coarse clock is one load from the vDSO page, with a resolution of a few milliseconds.
 
 /// Nanoseconds on the coarse monotonic clock.
 pub(crate) fn now_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+/// Nanoseconds on the monotonic clock, for how long something takes.
+pub(crate) fn precise_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writing; the call cannot fail for this clock on Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    // SAFETY: `time` is valid for writing; the call cannot fail for these clocks on Linux.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 

@@ -145,6 +145,11 @@ impl NodeTable {
         capture.records(&self.counters.space)
     }
 
+    /// Most accounts.
+    pub(crate) fn account_limit(&self) -> usize {
+        self.accounts.limit
+    }
+
     pub(crate) fn account_count(&self) -> u32 {
         self.accounts.count as u32
     }
@@ -210,6 +215,11 @@ impl NodeTable {
     pub(crate) fn forget_accounts(&mut self) {
         // SAFETY: the region has a place for every node; nobody else refers to it.
         unsafe { self.account_of.base().cast::<u32>().write_bytes(0, self.nodes.count) };
+    }
+
+    /// What an account that exists has counted.
+    pub(crate) fn counters_of(&self, account: u32) -> Counters {
+        self.counters.get(account)
     }
 
     /// The node of an account that exists.

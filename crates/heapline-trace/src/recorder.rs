@@ -13,11 +13,11 @@ use crate::environment;
 use crate::errno::preserving_errno;
 use crate::ffi::Api;
 use crate::fork;
+use crate::history::History;
 use crate::reference_tracer;
 use crate::remote::{self, Desk, Note};
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
-use crate::timeline::Timeline;
 use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
 use crate::walker::Walker;
 
@@ -52,7 +52,7 @@ pub(crate) struct Attached {
 pub(crate) struct Recorder {
     pub(crate) tree: Tree,
     pub(crate) accounts: Accounts,
-    pub(crate) timeline: Timeline,
+    pub(crate) history: History,
     pub(crate) walker: Walker,
     namer: ThreadNamer,
     session: u32,
@@ -75,7 +75,7 @@ impl Recorder {
     pub(crate) fn new(
         tree: Tree,
         accounts: Accounts,
-        timeline: Timeline,
+        history: History,
         walker: Walker,
         namer: ThreadNamer,
         session: u32,
@@ -84,7 +84,7 @@ impl Recorder {
         Self {
             tree,
             accounts,
-            timeline,
+            history,
             walker,
             namer,
             session,
@@ -400,7 +400,7 @@ impl Recorder {
         }
         let elapsed = now.saturating_sub(self.start_ns);
         self.birth = base_tick::at(elapsed);
-        let wanted = self.timeline.tick_ns().max(RSS_INTERVAL_NS);
+        let wanted = self.history.tick_ns().max(RSS_INTERVAL_NS);
         let resident = (now.saturating_sub(self.last_rss_ns) >= wanted).then(|| {
             self.last_rss_ns = now;
             self.accounts.look(now)
@@ -408,7 +408,7 @@ impl Recorder {
         if resident.is_some() {
             self.tree.capture.check_file();
         }
-        self.timeline.note(&self.tree.capture, elapsed, resident);
+        self.history.note(&mut self.tree.capture, &self.tree.table, elapsed, resident);
         if self.traces_references
             && let Some(environment) = environment::known()
         {

@@ -13,6 +13,7 @@ use crate::counters::Accounts;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::fork;
+use crate::history::History;
 use crate::hooks;
 use crate::installation;
 use crate::layout_check::FrameAccess;
@@ -23,7 +24,6 @@ use crate::remote;
 use crate::rss;
 use crate::thread_local;
 use crate::thread_name::ThreadNamer;
-use crate::timeline::Timeline;
 use crate::tree::Tree;
 use crate::walker::{WalkCounts, Walker};
 
@@ -213,7 +213,7 @@ fn prepare(
         });
     }
     let mut tree = Tree::new(capture, &options.limits, environment.layout, environment.code_type)?;
-    let timeline = Timeline::new(&mut tree.capture)?;
+    let history = History::new(&mut tree.capture, tree.table.account_limit())?;
     let frame_access = match environment.frame_access {
         FrameAccess::Interpreter => "interpreter",
         FrameAccess::Public(_) => "public",
@@ -239,7 +239,7 @@ fn prepare(
     let namer = ThreadNamer::new(environment.api);
     let walker = Walker::new(environment, number, options.jit)?;
     let unrecorded: *const AtomicU64 = tree.capture.lost(LossKind::BlockTable);
-    let recorder = Recorder::new(tree, accounts, timeline, walker, namer, number, start_ns);
+    let recorder = Recorder::new(tree, accounts, history, walker, namer, number, start_ns);
     // SAFETY: the header is mapped, and the field 8-aligned in it.
     let pending: *const AtomicU64 = unsafe { AtomicU64::from_ptr(&raw mut (*header).pending_bytes) };
     let recorder = UnsafeCell::new(recorder);
@@ -337,7 +337,7 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
         let image = recorder.tree.capture.image().map_err(Error::Memory)?;
         let output = session.output().map(PathBuf::from);
         recorder.tree.detach().map_err(Error::Memory)?;
-        recorder.timeline.restart(&recorder.tree.capture).map_err(Error::Memory)?;
+        recorder.history.restart(&recorder.tree.capture).map_err(Error::Memory)?;
         (*recorder.tree.capture.header()).state = State::Recording as u32;
         session.has_base.store(false, Ordering::Relaxed);
         Ok(Recording(Kept::Image { image, output }))
