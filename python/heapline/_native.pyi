@@ -225,8 +225,8 @@ class _LazyTraces:
     def filter(self, filters: Sequence[_FilterParts]) -> _LazyTraces:
         """What filters let through.
 
-        Each is inclusive or not, then: the files that match (a byte for each), a line, the frames that match (a byte for
-        each), whether all frames are looked at, and a domain.
+        Each is inclusive or not, then: the files that match (a byte for each), a line, the frames that match (a byte
+        for each), whether all frames are looked at, and a domain.
         """
 
     def subset(self, keep: bytes) -> _LazyTraces:

@@ -35,11 +35,12 @@ def sizes(snapshot: tracemalloc.Snapshot, filename: str) -> int:
 
 
 def test_start_takes_all_threads() -> None:
-    for arguments, named in [((10, True), {}), ((), {"nframe": 10, "all_threads": True}), ((10,), {})]:
+    calls: list[tuple[Any, Any]] = [((10, True), {}), ((), {"nframe": 10, "all_threads": True}), ((10,), {})]
+    for arguments, named in calls:
         tracemalloc.start(*arguments, **named)
         assert tracemalloc.get_traceback_limit() == 10
         kept: list[Any] = []
-        thread = threading.Thread(target=lambda: kept.append(bytearray(123_456)))
+        thread = threading.Thread(target=lambda kept=kept: kept.append(bytearray(123_456)))
         thread.start()
         thread.join()
         assert any(trace.size == 123_457 for trace in tracemalloc.take_snapshot().traces)
@@ -52,12 +53,12 @@ def test_start_takes_all_threads() -> None:
 def test_the_tutorials_filters_filter_while_recording() -> None:
     mine, logs, other = (maker(f"/srv/{name}.py") for name in ("myapp/views", "logging/x", "elsewhere/y"))
     both = maker("/srv/myapp/logging/z.py")
+    filters = [
+        tracemalloc.Filter(False, ""),
+        tracemalloc.Filter(False, "/logging/"),
+        tracemalloc.Filter(True, "myapp/"),
+    ]
     with pytest.warns(RuntimeWarning, match="the file name pattern '' would match every file and is ignored"):
-        filters = [
-            tracemalloc.Filter(False, ""),
-            tracemalloc.Filter(False, "/logging/"),
-            tracemalloc.Filter(True, "myapp/"),
-        ]
         tracemalloc.start(10, filters=filters)
     kept = [mine(10_000), logs(20_000), other(40_000), both(80_000)]
     size, _ = tracemalloc.get_traced_memory()
@@ -131,10 +132,12 @@ def test_a_pattern_that_no_file_can_have_is_warned_of_once() -> None:
 def test_ready_made_filters_drop_noise() -> None:
     tracemalloc.start()
     kept: list[Any] = [maker("/srv/a.py")(5000), types.ModuleType("x")]
-    source = "import importlib, logging; handler = logging.StreamHandler(); importlib.reload(importlib.import_module('this'))"
-    namespace: dict[str, Any] = {"print": lambda *_: None}
-    with warnings.catch_warnings():
-        exec(compile(source, "noisy.py", "exec"), namespace)
+    source = (
+        "import importlib, logging; handler = logging.StreamHandler();"
+        " importlib.reload(importlib.import_module('colorsys'))"
+    )
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "noisy.py", "exec"), namespace)
     kept.append(namespace)
     snapshot = tracemalloc.take_snapshot()
     quiet = snapshot.filter_traces(tracemalloc.NOISE_FILTERS)

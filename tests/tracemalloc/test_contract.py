@@ -143,7 +143,14 @@ CASES: dict[str, Callable[[Any], Any]] = {
         old(m)._group_by("lineno", False), snapshot(m)._group_by("lineno", False)
     ),
     "statistic": lambda m: [
-        [repr(one), str(one), one == m.Statistic(traceback(m), 3, 1), one.__eq__(3), one._sort_key(), hash(one) == hash(one)]
+        [
+            repr(one),
+            str(one),
+            one == m.Statistic(traceback(m), 3, 1),
+            one.__eq__(3),
+            one._sort_key(),
+            hash(one) == hash(one),
+        ]
         for one in (m.Statistic(traceback(m), 3, 0), m.Statistic(traceback(m), 3, 1))
     ],
     "statistic order": lambda m: m.Statistic(traceback(m), 3, 0) < m.Statistic(traceback(m), 3, 0),
@@ -265,4 +272,3 @@ def test_a_snapshot_is_made_of_what_replaced_functions_say(monkeypatch: pytest.M
     taken = ours.take_snapshot()
     assert (taken.traceback_limit, len(taken.traces), taken.traces[0].size) == (5, 1, 5)
     assert taken.traces[0].traceback.total_nframe == 10
-

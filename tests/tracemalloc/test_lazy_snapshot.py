@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ def allocate(depth: int, size: int) -> object:
     if depth:
         return allocate(depth - 1, size)
     return bytes(size)
+
+
+CALLS, ALLOCATES = (allocate.__code__.co_firstlineno + line for line in (3, 4))
 
 
 def other(depth: int) -> object:
@@ -99,17 +103,17 @@ class Renamed(tracemalloc.Filter):
 FILTERS: list[list[Any]] = [
     [tracemalloc.Filter(True, __file__)],
     [tracemalloc.Filter(False, __file__)],
-    [tracemalloc.Filter(True, "*.py", lineno=19)],
+    [tracemalloc.Filter(True, "*.py", lineno=ALLOCATES)],
     [tracemalloc.Filter(True, "*.py", lineno=0)],
     [tracemalloc.Filter(True, "*.py", lineno=-1)],
     [tracemalloc.Filter(True, "*.py", lineno=2**40)],
     [tracemalloc.Filter(False, "*.py", lineno=2**40)],
-    [tracemalloc.Filter(True, "*.py", lineno=19.0)],  # type: ignore[arg-type]
+    [tracemalloc.Filter(True, "*.py", lineno=float(ALLOCATES))],  # type: ignore[arg-type]
     [tracemalloc.Filter(True, "*näme.py", all_frames=True)],
     [tracemalloc.Filter(False, "*näme.py", all_frames=True)],
     [tracemalloc.Filter(True, "[[]odd] n?me.p[!x]")],
     [tracemalloc.Filter(True, "z/*"), tracemalloc.Filter(True, "*näme*")],
-    [tracemalloc.Filter(True, "*"), tracemalloc.Filter(False, "z/*"), tracemalloc.Filter(False, "*", 18)],
+    [tracemalloc.Filter(True, "*"), tracemalloc.Filter(False, "z/*"), tracemalloc.Filter(False, "*", CALLS)],
     [tracemalloc.Filter(True, "*", domain=0)],
     [tracemalloc.Filter(True, "*", domain=7)],
     [tracemalloc.Filter(False, "*", domain=7)],
@@ -193,13 +197,13 @@ def test_equal_tracebacks_are_one_tuple(snapshots: tuple[tracemalloc.Snapshot, t
 
 def test_frames_are_cut_and_counted(snapshots: tuple[tracemalloc.Snapshot, tracemalloc.Snapshot]) -> None:
     old, _ = snapshots
-    (trace,) = [trace for trace in old.traces if trace.size == 1008 + bytes().__sizeof__()]
+    (trace,) = [trace for trace in old.traces if trace.size == 1008 + sys.getsizeof(b"")]
     # Depth 8 is nine frames of `allocate`, of which six are shown.
-    assert [frame.lineno for frame in trace.traceback] == [18] * 5 + [19]
+    assert [frame.lineno for frame in trace.traceback] == [CALLS] * 5 + [ALLOCATES]
     assert {frame.filename for frame in trace.traceback} == {__file__}
     assert trace.traceback.total_nframe is not None
     assert trace.traceback.total_nframe >= 10
-    (shallow,) = [trace for trace in old.traces if trace.size == 1000 + bytes().__sizeof__()]
+    (shallow,) = [trace for trace in old.traces if trace.size == 1000 + sys.getsizeof(b"")]
     assert shallow.traceback.total_nframe == trace.traceback.total_nframe - 8
 
 
@@ -207,10 +211,10 @@ def test_groups_of_its_own_have_names(snapshots: tuple[tracemalloc.Snapshot, tra
     old, new = snapshots
     functions = {row.name: row for row in new.statistics("function") if isinstance(row, tracemalloc.NamedStatistic)}
     row = functions["allocate"]
-    assert (row.traceback[0].filename, row.traceback[0].lineno) == (__file__, 15)
-    lines = new.filter_traces([tracemalloc.Filter(True, __file__, 19)]).statistics("lineno")
+    assert (row.traceback[0].filename, row.traceback[0].lineno) == (__file__, CALLS - 3)
+    lines = new.filter_traces([tracemalloc.Filter(True, __file__, ALLOCATES)]).statistics("lineno")
     assert (row.size, row.count) == (lines[0].size, lines[0].count)
-    assert str(row).startswith(f"allocate ({__file__}:15): size=")
+    assert str(row).startswith(f"allocate ({__file__}:{CALLS - 3}): size=")
     (thread,) = new.statistics("thread")
     assert (str(thread.traceback), thread.count) == ("MainThread:0", len(new.traces))
     assert str(thread).startswith("MainThread: size=")

@@ -8,7 +8,7 @@ import heapline.tracemalloc as tracemalloc
 import pytest
 from heapline.tracemalloc._marker import marked_lines
 
-SOURCE = '''\
+SOURCE = """\
 import os                                   # 1
 def first():                                # 2
     a = 1
@@ -40,7 +40,7 @@ class Third:
         # TEXT_STARTED
         return text
 # MODULE_START
-'''
+"""
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,8 @@ def get_object_traceback(obj: Any) -> Traceback | None:
 def take_snapshot(*, collect: bool = False) -> Snapshot:
     """Take a snapshot of the blocks that are live now.
 
-    With ``collect`` garbage is collected first, so that what is left is in use. The snapshot then says what that was, in
-    ``collected_size`` (bytes) and ``collected_count`` (objects), and so do differences to older ones.
+    With ``collect`` garbage is collected first, so that what is left is in use. The snapshot then says what that was,
+    in ``collected_size`` (bytes) and ``collected_count`` (objects), and so do differences to older ones.
 
     Raises ``RuntimeError`` when nothing is traced.
     """

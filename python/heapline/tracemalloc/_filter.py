@@ -42,8 +42,8 @@ class Filter(BaseFilter):
     """Keeps or drops traces by file name, line and domain.
 
     ``filename_pattern`` is matched as :mod:`fnmatch` does: a pattern without wildcards is the whole name. ``lineno`` is
-    a line, ``None`` all of them. ``all_frames`` has every frame of the traceback looked at and not only the most recent.
-    ``domain`` is a domain, ``None`` all of them.
+    a line, ``None`` all of them. ``all_frames`` has every frame of the traceback looked at and not only the most
+    recent. ``domain`` is a domain, ``None`` all of them.
     """
 
     __module__ = STANDARD

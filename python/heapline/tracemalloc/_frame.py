@@ -1,6 +1,6 @@
 """Frames, tracebacks and traces, as the standard module shows them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import total_ordering
 from typing import Any, TypeAlias, overload
 
@@ -72,7 +72,7 @@ class Traceback(Exchanged, Sequence[Frame]):
     @overload
     def __getitem__(self, index: int) -> Frame: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...  # type: ignore[override]
+    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
     def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
         if isinstance(index, slice):
             return tuple(map(Frame, self._frames[index]))
@@ -174,7 +174,7 @@ class _Traces(Exchanged, Sequence[Trace]):
     @overload
     def __getitem__(self, index: int) -> Trace: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Trace, ...]: ...  # type: ignore[override]
+    def __getitem__(self, index: slice) -> tuple[Trace, ...]: ...
     def __getitem__(self, index: int | slice) -> Trace | tuple[Trace, ...]:
         if isinstance(index, slice):
             return tuple(map(Trace, self._traces[index]))
@@ -195,9 +195,10 @@ class _Traces(Exchanged, Sequence[Trace]):
         return f"<Traces len={len(self)}>"
 
 
-def iter_raw(traces: Any) -> Iterable[RawTrace]:
+def iter_raw(traces: Any) -> Iterator[RawTrace]:
     """The tuples of traces; of lazy ones some at a time."""
     if not isinstance(traces, _LazyTraces):
-        return iter(traces)
+        found: Iterator[RawTrace] = iter(traces)
+        return found
     stretch = 4096
     return (trace for start in range(0, len(traces), stretch) for trace in traces[start : start + stretch])

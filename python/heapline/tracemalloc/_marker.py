@@ -36,11 +36,11 @@ class MarkerFilter(BaseFilter):
     """Keeps (or drops) traces with a frame in code that comments mark.
 
     ``# TRACEMALLOC_START`` marks the function or block that it stands in, or the whole module if it stands in none; on
-    the first line of a function or block it marks that one. With a ``# TRACEMALLOC_END`` further down it marks the lines
-    from the one comment to the other instead. ``name`` replaces ``TRACEMALLOC``.
+    the first line of a function or block it marks that one. With a ``# TRACEMALLOC_END`` further down it marks the
+    lines from the one comment to the other instead. ``name`` replaces ``TRACEMALLOC``.
 
-    Every frame of a traceback is looked at. Sources are read when the filter is used, as :mod:`linecache` finds them. It
-    warns of files whose source is not found, and when the mark is found nowhere.
+    Every frame of a traceback is looked at. Sources are read when the filter is used, as :mod:`linecache` finds them.
+    It warns of files whose source is not found, and when the mark is found nowhere.
     """
 
     def __init__(self, name: str = "TRACEMALLOC", inclusive: bool = True) -> None:

@@ -31,6 +31,11 @@ class Snapshot(Exchanged):
 
     __module__ = STANDARD
 
+    collected_size: int
+    """Bytes that were freed by collecting garbage for this snapshot; only there if that was asked for."""
+    collected_count: int
+    """Objects that were freed so."""
+
     def __init__(self, traces: Any, traceback_limit: int) -> None:
         self.traces = _Traces(traces)
         self.traceback_limit = traceback_limit
@@ -108,8 +113,8 @@ class Snapshot(Exchanged):
     def statistics(self, key_type: str, cumulative: bool = False) -> "list[Statistic]":
         """Sums of the traces by ``'traceback'``, ``'filename'`` or ``'lineno'``, largest first.
 
-        Of a snapshot taken in this process also by ``'function'``, ``'module'`` or ``'thread'``: those statistics have a
-        ``name``. ``cumulative`` counts a trace once for each frame of its traceback, not only for the most recent.
+        Of a snapshot taken in this process also by ``'function'``, ``'module'`` or ``'thread'``: those statistics have
+        a ``name``. ``cumulative`` counts a trace once for each frame of its traceback, not only for the most recent.
         """
         check(key_type, cumulative)
         traces = self.traces._traces
@@ -167,9 +172,7 @@ def rows_of(traces: _LazyTraces, key_type: str, cumulative: bool) -> "list[Stati
     ]
 
 
-def differences_of(
-    traces: _LazyTraces, old: _LazyTraces, key_type: str, cumulative: bool
-) -> "list[StatisticDiff]":
+def differences_of(traces: _LazyTraces, old: _LazyTraces, key_type: str, cumulative: bool) -> "list[StatisticDiff]":
     """Differences of lazy traces, largest first."""
     return [
         StatisticDiff(Traceback(frames), size, size_diff, count, count_diff)

@@ -126,9 +126,7 @@ class NamedStatisticDiff(StatisticDiff):
     __module__ = __name__
     __slots__ = ("name",)
 
-    def __init__(
-        self, traceback: Traceback, size: int, size_diff: int, count: int, count_diff: int, name: str
-    ) -> None:
+    def __init__(self, traceback: Traceback, size: int, size_diff: int, count: int, count_diff: int, name: str) -> None:
         super().__init__(traceback, size, size_diff, count, count_diff)
         self.name = name
 
@@ -172,8 +170,8 @@ def compare_grouped(
 class Differences(list[StatisticDiff]):
     """The differences to a snapshot for which garbage was collected first.
 
-    A list like any other, with what the collection has freed: memory that no longer was in use and would have counted as
-    growth.
+    A list like any other, with what the collection has freed: memory that no longer was in use and would have counted
+    as growth.
     """
 
     def __init__(self, rows: list[StatisticDiff], collected_size: int, collected_count: int) -> None:
