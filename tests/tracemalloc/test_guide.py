@@ -13,15 +13,15 @@ RECIPES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8")
 EXPECTED = [
     r"from-tracemalloc\.py:4: size=.* KiB, count=\d+, average=.*\n(.*\n)*",
     r"read_configuration(\.<locals>\.<dictcomp>)? 6\d{5}\n(.*\n)*",
-    r"from-tracemalloc\.py:6: size=98\d KiB \(\+98\d KiB\), count=10\d \(\+10\d\), average=.*\n(.*\n)*",
-    r"10\d{5}\n.* KiB in \d+ unreachable objects were uncollected cycles: memory changed by \S+ \S+, and would have by .*\n",
+    r"from-tracemalloc\.py:7: size=98\d KiB \(\+98\d KiB\), count=10\d \(\+10\d\), average=.*\n(.*\n)*",
+    r"10\d{5}\n.* KiB in \d+ unreachable objects were uncollected cycles: memory changed by .*, and would have by .*\n",
     r"from-tracemalloc\.py:6: size=10\d\d KiB, count=1\d\d\d, average=.*\n(?!.*json)(.*\n)*",
     r"\d+\n",
     r"\(10\d{5}, 10\d{5}\)\n",
     r"from-tracemalloc\.py:4: size=488 KiB, count=2, average=244 KiB\n",
-    r'2 blocks, 50\.0 MB\n  File "from-tracemalloc\.py", line 10\n    data = main\(\)\n'
-    r'  File "from-tracemalloc\.py", line 8\n    return load\(\)\n'
-    r'  File "from-tracemalloc\.py", line 5\n    return bytearray\(50_000_000\)\n',
+    r'2 blocks, 50\.0 MB\n  File "from-tracemalloc\.py", line 13\n    data = main\(\)\n'
+    r'  File "from-tracemalloc\.py", line 10\n    return load\(\)\n'
+    r'  File "from-tracemalloc\.py", line 6\n    return bytearray\(50_000_000\)\n',
     r"from-tracemalloc\.py:3\n",
     r"first_peak=\d{7} second_peak=\d{5}\n",
     r"",
