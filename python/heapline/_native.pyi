@@ -219,8 +219,8 @@ class _LazyTraces:
     def files(self) -> list[str]:
         """The file names that frames are numbered with."""
 
-    def spots(self) -> list[tuple[int, int]]:
-        """All frames that there are: number of the file name, and line."""
+    def spots(self) -> list[tuple[int, int, bool]]:
+        """All frames that there are: number of the file name, line, and whether a traceback shows it."""
 
     def filter(self, filters: Sequence[_FilterParts]) -> _LazyTraces:
         """What filters let through.

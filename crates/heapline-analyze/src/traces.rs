@@ -234,6 +234,17 @@ impl Traces {
         (0..self.image.frames.spot_count()).map(|spot| self.image.frames.spot(spot as u32))
     }
 
+    /// For each of these frames whether a traceback shows it.
+    #[must_use]
+    pub fn shown_spots(&self) -> Vec<bool> {
+        let mut shown = vec![false; self.image.frames.spot_count()];
+        let tracebacks = self.image.tracebacks();
+        for &spot in (0..tracebacks.len() as u32).flat_map(|traceback| tracebacks.spots_of(traceback)) {
+            shown[spot as usize] = true;
+        }
+        shown
+    }
+
     /// Those of the blocks whose `keep` is true, by index.
     #[must_use]
     pub fn subset(&self, keep: &[bool]) -> Self {

@@ -188,9 +188,10 @@ impl LazyTraces {
         PyList::new(py, (0..self.inner.files().len()).map(|file| self.file(py, file as u32)))
     }
 
-    /// All frames that there are: number of the file name, and line.
-    fn spots(&self) -> Vec<(u32, u32)> {
-        self.inner.spots().collect()
+    /// All frames that there are: number of the file name, line, and whether a traceback shows it.
+    fn spots(&self, py: Python<'_>) -> Vec<(u32, u32, bool)> {
+        let shown = py.detach(|| self.inner.shown_spots());
+        self.inner.spots().zip(shown).map(|((file, line), is_shown)| (file, line, is_shown)).collect()
     }
 
     /// What filters let through.

@@ -55,7 +55,12 @@ class MarkerFilter(BaseFilter):
         known = self._lines.get(filename)
         if known is not None:
             return known
+        cache = getattr(face.linecache, "cache", {})
+        is_cached = filename in cache
         lines = face.linecache.getlines(filename)
+        if not is_cached:
+            # Whole programs are read here, and few of their lines are printed.
+            cache.pop(filename, None)
         if not lines and not filename.startswith("<"):
             self._missing.add(filename)
         found = self._lines[filename] = marked_lines("".join(lines), self.name)
@@ -75,7 +80,7 @@ class MarkerFilter(BaseFilter):
         if type(self) is not MarkerFilter:
             return None
         files = traces.files()
-        marked = bytes(self._is_marked((files[file], lineno)) for file, lineno in traces.spots())
+        marked = bytes(shown and self._is_marked((files[file], lineno)) for file, lineno, shown in traces.spots())
         return bool(self.inclusive), None, None, marked, True, None
 
     def _warn(self, stacklevel: int) -> None:

@@ -128,6 +128,11 @@ fn tracebacks_are_cut_counted_and_numbered() {
     assert_eq!(field(|trace| trace.traceback.into()), [0, 0, 0, 1, 0, 0, 2, 0, 2, 1]);
     assert_eq!(traces.traceback_count(), 3);
     assert_eq!(traces.get(10), None);
+    let shown: Vec<bool> = traces.shown_spots();
+    let names: Vec<&str> = traces.spots().map(|(file, _)| &*traces.files()[file as usize]).collect();
+    assert_eq!(names, ["<unknown>", "app.py", "load.py"]);
+    assert_eq!(shown, [true; 3]);
+    assert_eq!(sample().read(1).shown_spots(), [true, false, true]);
 }
 
 #[test]
