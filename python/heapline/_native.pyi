@@ -61,7 +61,7 @@ def start(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     max_nodes: int = 2_097_152,
-    fold_after_nodes: int = 393_216,
+    fold_after_nodes: int = 344_064,
     max_codes: int = 262_144,
     max_string_bytes: int = 33_554_432,
 ) -> None:

@@ -63,6 +63,20 @@ macro_rules! api {
                     }),)*
                 })
             }
+
+            /// An interpreter none of whose functions may be called, for tests to put some in their places.
+            #[cfg(test)]
+            pub(crate) fn absent() -> Self {
+                Self {
+                    $($rname: {
+                        unsafe extern "C" fn absent($(_: $rarg),*) $(-> $rret)? {
+                            std::process::abort()
+                        }
+                        absent
+                    },)*
+                    $($oname: None,)*
+                }
+            }
         }
     };
 }

@@ -263,6 +263,8 @@ impl NodeTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A table with one chain of frames at these places, and the chain's nodes.
@@ -289,11 +291,63 @@ mod tests {
         assert_eq!(table.folded(nodes[4], 9, true), None);
     }
 
-    #[test]
-    fn a_node_has_one_account() {
-        let (mut table, nodes) = chain(&[1]);
-        let mut capture = Capture::create(None).expect("memory");
-        let account = table.account(&mut capture, nodes[1]);
-        assert!(account.is_ok());
+    proptest! {
+        /// Small numbers, so that places come back and limits are reached.
+        #[test]
+        fn it_agrees_with_lists(
+            operations in prop::collection::vec((0u32..3, 0u32..40, 0u32..12), 1..600)
+        ) {
+            const LIMIT: usize = 64;
+            let mut capture = Capture::create(None).expect("memory");
+            let mut table = NodeTable::new(&mut capture, LIMIT).expect("room");
+            let mut places: Vec<Place> = Vec::new();
+            let mut nodes: Vec<Node> = Vec::new();
+            let mut accounts: Vec<u32> = Vec::new();
+            for (operation, one, other) in operations {
+                match operation {
+                    0 => {
+                        let place = Place { code: one, line: other, instruction: one % 3 };
+                        let known = places.iter().position(|known| *known == place);
+                        let id = table.place(&mut capture, place).ok();
+                        if known.is_none() && places.len() < LIMIT {
+                            places.push(place);
+                            prop_assert_eq!(id, Some(places.len() as u32 - 1));
+                        } else {
+                            prop_assert_eq!(id, known.map(|index| index as u32));
+                        }
+                    }
+                    1 => {
+                        let node = Node::new(one % (nodes.len() as u32 + 1), NodeKind::Frame, other);
+                        let id = table.add_node(&mut capture, node).ok();
+                        prop_assert_eq!(id, (nodes.len() < LIMIT).then_some(nodes.len() as u32));
+                        if nodes.len() < LIMIT {
+                            nodes.push(node);
+                        }
+                    }
+                    _ if nodes.is_empty() => {}
+                    _ => {
+                        let node = (one * 12 + other) % nodes.len() as u32;
+                        let account = table.account(&mut capture, node).ok();
+                        if let Some(known) = accounts.iter().position(|owner| *owner == node) {
+                            prop_assert_eq!(account, Some(known as u32));
+                        } else {
+                            accounts.push(node);
+                            prop_assert_eq!(account, Some(accounts.len() as u32 - 1));
+                        }
+                    }
+                }
+                let full = nodes.len() == LIMIT || places.len() == LIMIT;
+                prop_assert!(full || table.full().is_none());
+            }
+            prop_assert_eq!(table.node_count(), nodes.len());
+            for (id, node) in nodes.iter().enumerate() {
+                prop_assert_eq!(table.node(id as u32), *node);
+            }
+            prop_assert_eq!(table.account_count() as usize, accounts.len());
+            for (id, node) in accounts.iter().enumerate() {
+                // SAFETY: accounts below the count were written.
+                prop_assert_eq!(unsafe { (*table.accounts().add(id)).node }, *node);
+            }
+        }
     }
 }

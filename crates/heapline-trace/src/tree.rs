@@ -442,3 +442,6 @@ impl Tree {
 }
 
 const _: () = assert!(OVERFLOW < ACCOUNT_LIMIT && NOT_WALKED < ACCOUNT_LIMIT);
+
+#[cfg(test)]
+mod tests;
