@@ -232,13 +232,19 @@ class _LazyTraces:
     def subset(self, keep: bytes) -> _LazyTraces:
         """Those whose byte is not 0."""
 
-    def statistics(self, by: str, cumulative: bool) -> list[tuple[_RawFrames, int, int, str | None]]:
-        """Groups, largest first: frames, size, count, name."""
+    def frames(self, traceback: int) -> _RawFrames:
+        """The frames of a traceback, most recent first, by a number that the next two gave."""
+
+    def statistics(self, by: str, cumulative: bool) -> list[tuple[_RawFrames | int, int, int, str | None]]:
+        """Groups, largest first: frames, size, count, name. Of whole tracebacks the number instead of the frames."""
 
     def compare(
         self, old: _LazyTraces, by: str, cumulative: bool
-    ) -> list[tuple[_RawFrames, int, int, int, int, str | None]]:
-        """Groups of this and an older snapshot, largest change first: frames, size, change, count, change, name."""
+    ) -> list[tuple[_RawFrames | int, int, int, int, int, str | None]]:
+        """Groups of this and an older snapshot, largest change first: frames, size, change, count, change, name.
+
+        Of whole tracebacks the number instead of the frames; if it is negative, its complement is one of the older.
+        """
 
 def main() -> int:
     """Run the command line in ``sys.argv`` and return the exit status; ``heapline run`` may end the process itself."""

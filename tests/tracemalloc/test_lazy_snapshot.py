@@ -4,6 +4,7 @@ import copy
 import itertools
 import pickle
 import sys
+import tracemalloc as standard
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,6 +74,8 @@ def test_statistics_and_differences_are_those_of_plain_traces(
     assert len(lazy) > 1
     assert {type(statistic) for statistic in lazy} == {tracemalloc.Statistic}
     differences = new.compare_to(old, key_type, cumulative)
+    foreign = standard.Snapshot(old.traces._traces[:], LIMIT)
+    assert differences == new.compare_to(foreign, key_type, cumulative)
     assert differences == plain(new).compare_to(plain(old), key_type, cumulative)
     assert differences == new.compare_to(plain(old), key_type, cumulative)
     assert differences == plain(new).compare_to(old, key_type, cumulative)

@@ -98,16 +98,16 @@ impl LazyTraces {
         (trace.domain, trace.size, frames, trace.total_frames).into_pyobject(py)
     }
 
-    /// The frames that a group is shown as, and what else it is called.
+    /// The frames that a group is shown as, and what else it is called. Of whole tracebacks, which may be many and long,
+    /// `number` stands in for the frames.
     fn group<'py>(
-        &self,
         py: Python<'py>,
         key_type: KeyType,
-        key: u32,
+        number: i64,
         label: Label<'_>,
-    ) -> PyResult<(Bound<'py, PyTuple>, Option<Bound<'py, PyString>>)> {
+    ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyString>>)> {
         if key_type == KeyType::Traceback {
-            return Ok((self.traceback(py, key)?, None));
+            return Ok((number.into_pyobject(py)?.into_any(), None));
         }
         let frames = PyTuple::new(py, [(label.text, label.line)])?;
         let name = match key_type {
@@ -115,7 +115,7 @@ impl LazyTraces {
             KeyType::Module | KeyType::Thread => Some(label.text),
             KeyType::Traceback | KeyType::Filename | KeyType::Lineno => None,
         };
-        Ok((frames, name.map(|name| PyString::new(py, name))))
+        Ok((frames.into_any(), name.map(|name| PyString::new(py, name))))
     }
 }
 
@@ -225,7 +225,15 @@ impl LazyTraces {
         self.sibling(py.detach(|| self.inner.subset(&keep)))
     }
 
-    /// Groups, largest first: frames, size, count, name.
+    /// The frames of a traceback, most recent first, by a number that `statistics` or `compare` gave.
+    fn frames<'py>(&self, py: Python<'py>, traceback: usize) -> PyResult<Bound<'py, PyTuple>> {
+        if traceback >= self.inner.traceback_count() {
+            return Err(PyIndexError::new_err("no such traceback"));
+        }
+        self.traceback(py, traceback as u32)
+    }
+
+    /// Groups, largest first: frames, size, count, name. Of whole tracebacks the number instead of the frames.
     fn statistics<'py>(&self, py: Python<'py>, by: &str, cumulative: bool) -> PyResult<Bound<'py, PyList>> {
         let by = key_type(by)?;
         let statistics = py.detach(|| self.inner.statistics(by, cumulative));
@@ -233,14 +241,15 @@ impl LazyTraces {
             .rows
             .iter()
             .map(|row| {
-                let (frames, name) = self.group(py, by, row.key, statistics.label(row))?;
+                let (frames, name) = Self::group(py, by, row.key.into(), statistics.label(row))?;
                 (frames, row.bytes, row.count, name).into_pyobject(py)
             })
             .collect();
         PyList::new(py, rows?)
     }
 
-    /// Groups of this and an older snapshot, largest change first: frames, size, its change, count, its change, name.
+    /// Groups of this and an older snapshot, largest change first: frames, size, its change, count, its change, name. Of
+    /// whole tracebacks the number instead of the frames; if it is negative, its complement is one of the older snapshot.
     fn compare<'py>(
         &self,
         py: Python<'py>,
@@ -254,8 +263,8 @@ impl LazyTraces {
             .rows
             .iter()
             .map(|row| {
-                let owner = if row.is_gone { old } else { self };
-                let (frames, name) = owner.group(py, by, row.key, comparison.label(row))?;
+                let number = if row.is_gone { !i64::from(row.key) } else { row.key.into() };
+                let (frames, name) = Self::group(py, by, number, comparison.label(row))?;
                 (frames, row.bytes, row.bytes_change, row.count, row.count_change, name).into_pyobject(py)
             })
             .collect();

@@ -130,6 +130,9 @@ class Snapshot(Exchanged):
         """
         check(key_type, cumulative)
         traces = self.traces._traces
+        if not isinstance(old_snapshot, Snapshot) and hasattr(old_snapshot, "traces"):
+            # One of the standard module.
+            old_snapshot = Snapshot(old_snapshot.traces._traces, old_snapshot.traceback_limit)
         old = old_snapshot.traces._traces if isinstance(old_snapshot, Snapshot) else None
         rows: list[StatisticDiff]
         if isinstance(traces, _LazyTraces) and isinstance(old, _LazyTraces):
@@ -164,19 +167,28 @@ def all_parts(filters: "list[BaseFilter]", traces: _LazyTraces) -> "list[FilterP
 
 def rows_of(traces: _LazyTraces, key_type: str, cumulative: bool) -> "list[Statistic]":
     """Statistics of lazy traces, largest first."""
-    return [
-        Statistic(Traceback(frames), size, count)
-        if name is None
-        else NamedStatistic(Traceback(frames), size, count, name)
-        for frames, size, count, name in traces.statistics(key_type, bool(cumulative))
-    ]
+    rows: list[Statistic] = []
+    for frames, size, count, name in traces.statistics(key_type, bool(cumulative)):
+        if name is not None:
+            rows.append(NamedStatistic(traceback_of(frames, traces, traces), size, count, name))
+        else:
+            rows.append(Statistic(traceback_of(frames, traces, traces), size, count))
+    return rows
 
 
 def differences_of(traces: _LazyTraces, old: _LazyTraces, key_type: str, cumulative: bool) -> "list[StatisticDiff]":
     """Differences of lazy traces, largest first."""
-    return [
-        StatisticDiff(Traceback(frames), size, size_diff, count, count_diff)
-        if name is None
-        else NamedStatisticDiff(Traceback(frames), size, size_diff, count, count_diff, name)
-        for frames, size, size_diff, count, count_diff, name in traces.compare(old, key_type, bool(cumulative))
-    ]
+    rows: list[StatisticDiff] = []
+    for frames, *numbers, name in traces.compare(old, key_type, bool(cumulative)):
+        values: list[Any] = [traceback_of(frames, traces, old), *numbers]
+        if name is not None:
+            values.append(name)
+        rows.append(StatisticDiff(*values) if name is None else NamedStatisticDiff(*values))
+    return rows
+
+
+def traceback_of(frames: Any, traces: _LazyTraces, old: _LazyTraces) -> Traceback:
+    """A traceback from its frames, or from its number among those of one of the two."""
+    if type(frames) is int:
+        frames = traces.frames(frames) if frames >= 0 else old.frames(~frames)
+    return Traceback(frames)
