@@ -6,7 +6,7 @@ from typing import Any
 
 import heapline.tracemalloc as tracemalloc
 import pytest
-from heapline.tracemalloc._marker import marked_lines
+from heapline.tracemalloc._marked_lines import marked_lines
 
 SOURCE = """\
 import os                                   # 1
