@@ -129,6 +129,20 @@ def test_a_pattern_that_no_file_can_have_is_warned_of_once() -> None:
     assert len(snapshot.filter_traces([tracemalloc.Filter(False, "*/logging/*")]).traces) == 0
 
 
+def test_a_part_of_a_name_is_warned_of_once() -> None:
+    tracemalloc.start()
+    kept = maker("/srv/myapp/views.py")(5000)
+    snapshot = tracemalloc.take_snapshot()
+    for pattern in ("views.py", "myapp/views"):
+        with pytest.warns(RuntimeWarning, match=rf"'{pattern}' matches no file.* '\*{pattern}\*' was probably meant"):
+            assert len(snapshot.filter_traces([tracemalloc.Filter(True, pattern)]).traces) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for pattern in ("views.py", "/srv/myapp/views.py", "/srv/myapp/views.pyc", "nowhere.py", "*views.py"):
+            snapshot.filter_traces([tracemalloc.Filter(True, pattern)])
+    assert len(kept) == 5000
+
+
 def test_ready_made_filters_drop_noise() -> None:
     tracemalloc.start()
     kept: list[Any] = [maker("/srv/a.py")(5000), types.ModuleType("x")]
@@ -170,7 +184,8 @@ def test_collecting_first_says_what_it_freed() -> None:
     finally:
         gc.enable()
     assert 30_000 <= sizes(settled, "/srv/cycles.py") < 31_000
-    assert settled.collected_size >= 100_000
+    # Less what was allocated while it was counted.
+    assert settled.collected_size >= 99_000
     assert settled.collected_count >= 1
     differences = settled.compare_to(old, "lineno")
     assert isinstance(differences, tracemalloc.Differences)

@@ -142,18 +142,26 @@ def number(value: int | None) -> int | None:
 warned_of: set[str] = set()
 
 
-def warn_of_pattern(pattern: str, stacklevel: int) -> None:
-    """Warn once of a pattern that cannot be the name of a file."""
-    separators = ("/", face.os.sep)
-    if pattern in warned_of or WILDCARDS.intersection(pattern) or not (pattern == "" or pattern.endswith(separators)):
+def warn_of_pattern(pattern: str, files: "Sequence[str]", stacklevel: int) -> None:
+    """Warn once of a pattern that cannot be the name of a file, or that is only a part of the names of these files."""
+    if pattern in warned_of or WILDCARDS.intersection(pattern):
         return
-    warned_of.add(pattern)
     if pattern == "":
         text = "the file name pattern '' matches no file: leave the filter out"
+    elif pattern.endswith(("/", face.os.sep)):
+        text = no_whole_name(pattern, pattern if pattern.startswith("/") else f"/{pattern}")
     else:
-        meant = pattern if pattern.startswith("/") else f"/{pattern}"
-        text = (
-            f"the file name pattern {pattern!r} matches no file, since it has no wildcard and stands for a whole"
-            f" name: {'*' + meant + '*'!r} was probably meant"
-        )
+        names = [face._normalize_filename(file) for file in files]
+        if pattern in names or not any(pattern in name for name in names):
+            return
+        text = no_whole_name(pattern, pattern)
+    warned_of.add(pattern)
     warnings.warn(text, RuntimeWarning, stacklevel=stacklevel + 1)
+
+
+def no_whole_name(pattern: str, meant: str) -> str:
+    """What is said of a pattern that was meant to be found in names."""
+    return (
+        f"the file name pattern {pattern!r} matches no file, since it has no wildcard and stands for a whole name:"
+        f" {'*' + meant + '*'!r} was probably meant"
+    )

@@ -70,9 +70,11 @@ class Snapshot(Exchanged):
         if not filters:
             return Snapshot(traces.copy(), self.traceback_limit)
         filters = list(filters)
+        # Plain traces may be millions, and are not looked through only to warn.
+        files = traces.files() if isinstance(traces, _LazyTraces) else []
         for filter in filters:
             if isinstance(filter, Filter):
-                warn_of_pattern(filter.filename_pattern, stacklevel=2)
+                warn_of_pattern(filter.filename_pattern, files, stacklevel=2)
         include = [filter for filter in filters if filter.inclusive]
         exclude = [filter for filter in filters if not filter.inclusive]
         found: Any
