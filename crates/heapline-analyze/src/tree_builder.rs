@@ -93,8 +93,8 @@ impl Nodes {
 
     /// Adds the next node of the capture.
     ///
-    /// Nodes of kinds that reports do not show yet (tags, domains, native frames) are counted at their
-    /// parent.
+    /// Nodes of kinds that reports do not show yet (tags, native frames) are counted at their parent, and so are
+    /// blocks of other domains: they belong to the frame that announced them.
     pub(crate) fn add(&mut self, node: Node, codes: &Codes, names: &mut Names<'_>) -> Result<(), Error> {
         let index = self.node_of.len();
         let kind = node.kind();

@@ -32,6 +32,13 @@ pub unsafe fn verify() -> Result<(), String> {
         &*recorder
     };
     let mut found = vec![(0u64, 0u32); recorder.tree.table.account_count() as usize];
+    session.tracked.for_each(|domain, block| {
+        let account = recorder.tree.known_domain_account(block.account, domain);
+        if let Some(place) = account.and_then(|account| found.get_mut(account as usize)) {
+            place.0 = place.0.wrapping_add(block.size as u64);
+            place.1 += 1;
+        }
+    });
     session.blocks.for_each(|entry| {
         let block = match entry {
             Entry::Block(block) => Some(block),

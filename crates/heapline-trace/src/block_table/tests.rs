@@ -114,6 +114,33 @@ fn blocks_aside_survive_a_fork_unless_somebody_had_them_in_hand() {
     assert_eq!(table.take(0x5008), Entry::Nothing);
 }
 
+#[test]
+fn a_block_that_nobody_vouches_for_is_looked_at_before_it_is_put() {
+    let table = BlockTable::new().expect("address space");
+    let block = Block { account: 9, size: 100, birth: 4 };
+    table.put(0x1_0040, block).expect("memory");
+    table.put(0x1_0047, block).expect("memory");
+    assert_eq!(table.get(0x1_0040), Entry::Block(block));
+    assert_eq!(table.get(0x1_0047), Entry::Block(block));
+    assert_eq!(table.get(0x1_0050), Entry::Nothing);
+    assert_eq!(table.get(0x9_0000_0000), Entry::Nothing);
+    for (address, size, expected) in [
+        (0x1_0040, 1, false),
+        (0x1_0050, 1, false),
+        (0x1_0060, 1, true),
+        (0x1_0030, 16, true),
+        (0x1_0030, 17, false),
+        (0x1_0010, 8191, true),
+        (0x1_0010, 8192, false),
+        (0x1_0048, 100, true),
+        ((1 << 47) - 16, 16, true),
+        ((1 << 47) - 16, 17, false),
+        (usize::MAX, usize::MAX, true),
+    ] {
+        assert_eq!(table.is_clear(address, size), expected, "{size} bytes at {address:#x}");
+    }
+}
+
 proptest! {
     #[test]
     fn it_agrees_with_an_ordered_map(
