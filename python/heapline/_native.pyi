@@ -418,6 +418,13 @@ class Process:
         """
 
     @property
+    def recorded(self) -> list[str]:
+        """Globs over the files whose allocations were recorded, with ``!`` in front over those whose were not.
+
+        Empty if all were.
+        """
+
+    @property
     def started_unix_ns(self) -> int:
         """Wall-clock start of the recording, nanoseconds since 1970 UTC."""
 

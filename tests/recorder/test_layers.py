@@ -115,7 +115,8 @@ def test_a_filter_on_the_command_line(run_recorded: Execute, script: Callable[[s
     assert "one.py:1" in err
     assert "two.py:1" not in err
     assert "script.py:2" not in err
-    assert "\nfilters of the recording left out " in err
+    assert "\nrecorded only '*.py', '!script.py', '!two.py', which left out " in err.replace("\n  ", " ")
+    assert finished.snapshot().process.recorded == ["*.py", "!script.py", "!two.py"]
 
 
 def test_a_bad_pattern_is_refused(run_plainly: Execute, script: Callable[[str], Path]) -> None:

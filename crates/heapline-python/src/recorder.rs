@@ -35,11 +35,10 @@ pub(crate) enum Owner {
 
 /// Starts the recorder.
 pub(crate) fn begin(
-    py: Python<'_>,
+    _py: Python<'_>,
     options: heapline_trace::Options,
     owner: Owner,
 ) -> Result<(), heapline_trace::Error> {
-    let _ = py;
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of
     // PyO3's loads in no other. A Python function is calling.
     unsafe { heapline_trace::start(options) }?;
@@ -88,7 +87,9 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
-    let meta = facts::collect(py, &facts::running_program(py)?)?;
+    let mut meta = facts::collect(py, &facts::running_program(py)?)?;
+    meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
+    meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));
     let filter = Filter::new(&include, &exclude).map_err(|error| error::from_question(&error))?;
     let filter = (include.len() + exclude.len() > 0).then(|| stack_filter(filter, &meta));
     let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py), filter };

@@ -50,6 +50,7 @@ fn the_whole_report() {
             "allocator": "pymalloc",
             "frame_access": null,
             "free_lists": null,
+            "recorded": [],
             "started_unix_ns": 1_790_000_000_000_000_000_u64,
             "duration_ns": 12_400_000_000_u64,
             "status": "finished",
