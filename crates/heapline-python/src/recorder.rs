@@ -107,7 +107,7 @@ pub(crate) fn stack_filter(filter: Filter, facts: &[(MetaKey, String)]) -> Stack
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.
-fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
     static WARNED: PyOnceLock<()> = PyOnceLock::new();
     let Some(FrameAccess::Public(reason)) = heapline_trace::frame_access() else { return Ok(()) };
     WARNED.get_or_try_init(py, || {
