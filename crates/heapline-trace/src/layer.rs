@@ -31,9 +31,7 @@ pub struct LiveBlock {
 pub struct FrozenLayer {
     /// The whole recording as a capture.
     pub image: Vec<u8>,
-    /// For each account of the capture whether it is the layer's.
-    pub is_member: Vec<bool>,
-    /// Live blocks of less than 4 GiB, by address.
+    /// The layer's live blocks of less than 4 GiB, by address. Others of the capture are not the layer's.
     pub blocks: Vec<LiveBlock>,
     /// Account and size of larger ones.
     pub large: Vec<(u32, u64)>,
@@ -262,7 +260,7 @@ fn frozen(session: &Session, recorder: &Recorder, generation: u32) -> Result<Fro
         return Err(no_room());
     }
     let image = recorder.tree.capture.image().map_err(Error::Memory)?;
-    Ok(FrozenLayer { image, is_member, blocks, large })
+    Ok(FrozenLayer { image, blocks, large })
 }
 
 fn live_block(recorder: &Recorder, entry: Entry) -> Option<Block> {
