@@ -78,7 +78,7 @@ fn no_such_command(word: &str, near: &str) -> String {
     };
     match near {
         "" if is_script() => format!("no command '{word}': did you mean 'heapline run {word}'?"),
-        "" => format!("no command '{word}': choose run or report (see heapline --help)"),
+        "" => format!("no command '{word}': choose run, report or diff (see heapline --help)"),
         near => format!("no command '{word}': did you mean 'heapline {near}'?"),
     }
 }

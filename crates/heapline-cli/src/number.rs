@@ -37,6 +37,32 @@ fn scaled(count: u64, decimals: usize) -> String {
     }
 }
 
+/// A change with its sign, its size through a function of this module: `+61.3 MB`, `-3`, and no sign for 0.
+#[must_use]
+pub fn change(change: i128, amount: impl Fn(u64) -> String) -> String {
+    let sign = match change {
+        0 => "",
+        1.. => "+",
+        _ => "-",
+    };
+    format!("{sign}{}", amount(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
+/// A change in parts of what it began at: `+12 %`, `-100 %`, `<1 %` for what is there but small. Empty when it began at 0.
+#[must_use]
+pub fn relative_change(change: i128, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let whole = u128::from(whole);
+    let percent = (change.unsigned_abs().saturating_mul(100) + whole / 2) / whole;
+    if percent == 0 && change != 0 {
+        return "<1 %".to_owned();
+    }
+    let percent = i128::try_from(percent).unwrap_or(i128::MAX);
+    format!("{} %", self::change(if change < 0 { -percent } else { percent }, count))
+}
+
 /// A count with thousands separators: `41,203,117`.
 #[must_use]
 pub fn count(value: u64) -> String {

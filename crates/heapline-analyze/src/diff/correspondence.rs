@@ -133,9 +133,8 @@ fn number_sources<'a>(trees: [&'a Tree; 2], name: impl Fn(&'a Source) -> &'a str
             }
         }
     }
-    let key = |source: &'a Source| {
-        (name(source), Some(source.origin).filter(|_| ambiguous.contains(name(source))))
-    };
+    let key =
+        |source: &'a Source| (name(source), Some(source.origin).filter(|_| ambiguous.contains(name(source))));
     // In the order of names, whichever side comes first.
     let all: BTreeSet<_> = trees.iter().flat_map(|tree| &tree.sources).map(|source| key(source)).collect();
     let numbers: BTreeMap<_, u32> = all.into_iter().zip(0..).collect();

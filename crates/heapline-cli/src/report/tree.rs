@@ -61,6 +61,22 @@ pub(super) fn write_callers_of_biggest(
     options: &ReportOptions,
     biggest: &Biggest,
 ) {
+    let title = if biggest.group.frame().is_some() {
+        "Who called the biggest"
+    } else {
+        "Inside the biggest, and who called that"
+    };
+    write_callers_below(page, snapshot, options, biggest, title);
+}
+
+/// The same under another title.
+pub(crate) fn write_callers_below(
+    page: &mut Page,
+    snapshot: &Snapshot,
+    options: &ReportOptions,
+    biggest: &Biggest,
+    title: &str,
+) {
     if matches!(biggest.group, Group::Stack(_)) {
         return;
     }
@@ -68,11 +84,6 @@ pub(super) fn write_callers_of_biggest(
     if tree.children(tree.root()).is_empty() {
         return;
     }
-    let title = if biggest.group.frame().is_some() {
-        "Who called the biggest"
-    } else {
-        "Inside the biggest, and who called that"
-    };
     let lines = lines(page, options, &tree, &DETAILS_IN_REPORT, LINES_IN_REPORT);
     write(page, options, title, &lines, biggest.amount_columns);
 }
