@@ -158,6 +158,7 @@ impl<'a> Alignment<'a> {
             .iter()
             .filter_map(|(name, &index)| Some((index, *right.get(name)?)))
             .filter(|&(i, j)| self.of_left[i].is_none() && self.of_right[j].is_none())
+            .filter(|&(i, j)| may_pair(&self.left[i], &self.right[j]))
             .collect();
         moved.sort_unstable();
         if moved.is_empty() {
@@ -222,10 +223,17 @@ fn chain_of_shift(left: &[Point], right: &[Point], shift: i64) -> Vec<(usize, us
     chain
 }
 
+/// What a chain is worth; and of those that are worth the same, how little its pairs are shifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Value {
+    worth: i64,
+    nearness: i64,
+}
+
 /// A chain of pairs and its last one.
 #[derive(Clone, Copy, Debug)]
 struct Chain {
-    value: i64,
+    value: Value,
     /// Index of the last pair, [`NO_PAIR`] for the empty chain.
     last: u32,
 }
@@ -247,7 +255,7 @@ fn best_chain(left: &[Point], right: &[Point], shift: i64) -> Vec<(usize, usize)
     for (j, point) in right.iter().enumerate() {
         by_name.entry((point.is_line, point.name)).or_default().push(j);
     }
-    let empty = Chain { value: 0, last: NO_PAIR };
+    let empty = Chain { value: Value { worth: 0, nearness: 0 }, last: NO_PAIR };
     // All pairs; the best chain that ends at a shift; the best that ends before each point on the right.
     let mut links: Vec<Link> = Vec::new();
     let mut best_at: FxHashMap<i64, Chain> = FxHashMap::from_iter([(shift, empty)]);
@@ -259,12 +267,15 @@ fn best_chain(left: &[Point], right: &[Point], shift: i64) -> Vec<(usize, usize)
         for &j in candidates.iter().filter(|&&j| may_pair(point, &right[j])) {
             let shift = shift_of(point, &right[j]);
             let worth = if point.is_line || point.name.is_common { PAIR } else { NAMED_PAIR };
-            let turned = Chain { value: best_before[j].value - SHIFT_CHANGE, ..best_before[j] };
+            let mut turned = best_before[j];
+            turned.value.worth -= SHIFT_CHANGE;
             let best = match best_at.get(&shift) {
                 Some(&straight) if straight.value >= turned.value => straight,
                 _ => turned,
             };
-            row.push((j, shift, Chain { value: best.value + worth, last: links.len() as u32 }));
+            let value =
+                Value { worth: best.value.worth + worth, nearness: best.value.nearness - shift.abs() };
+            row.push((j, shift, Chain { value, last: links.len() as u32 }));
             links.push(Link { left: i as u32, right: j as u32, before: best.last });
         }
         // Two pairs of one point cannot be in one chain, so all of them see only what came before.
