@@ -10,7 +10,8 @@
 //!   have the same shift: then nothing was inserted or deleted there, and they are different lines indeed.
 //!
 //! Two runs of one version differ in which lines ran. That is why a change of the shift has a price: a single pair of
-//! points does not pay it.
+//! points does not pay it. Lines that made the very same allocations are worth more, since they are hardly different
+//! ones; lines that merely made similar ones are not, lest a difference be explained away.
 
 use std::collections::VecDeque;
 
@@ -27,6 +28,15 @@ pub(super) struct Point {
     pub(super) name: Name,
     /// First line of that function.
     pub(super) first_line: u32,
+    /// Bytes and number of all allocations that the line made, if no other line of the file made the like; else zeros.
+    pub(super) allocated: (u64, u64),
+}
+
+impl Point {
+    /// What tells a point from others of its file.
+    pub(super) fn key(&self) -> (u32, bool, Name) {
+        (self.line, self.is_line, self.name)
+    }
 }
 
 /// Name of a function: numbers are in the order of names and the same on both sides.
@@ -42,6 +52,8 @@ pub(super) struct Name {
 const PAIR: i64 = 2;
 /// What a pair of first lines is worth if the name is the function's own.
 const NAMED_PAIR: i64 = 4;
+/// What a pair of lines is worth in addition if both made the very same allocations, and no other line did.
+const ALIKE: i64 = 4;
 /// What a change of the shift costs.
 const SHIFT_CHANGE: i64 = 3;
 
@@ -63,7 +75,7 @@ impl Default for Budget {
 ///
 /// The answer for exchanged versions is the same one, exchanged.
 pub(super) fn align(before: &[Point], after: &[Point], budget: &mut Budget) -> Vec<(usize, usize)> {
-    if before == after {
+    if before.iter().map(Point::key).eq(after.iter().map(Point::key)) {
         return (0..before.len()).map(|index| (index, index)).collect();
     }
     // Ties are broken by the order of arguments, so that has to be the same for exchanged versions.
@@ -205,6 +217,14 @@ fn may_pair(left: &Point, right: &Point) -> bool {
     left.is_line == right.is_line && left.name == right.name && (left.line == 0) == (right.line == 0)
 }
 
+fn worth(left: &Point, right: &Point) -> i64 {
+    match left.is_line {
+        true if left.allocated == right.allocated && left.allocated != (0, 0) => PAIR + ALIKE,
+        false if !left.name.is_common => NAMED_PAIR,
+        _ => PAIR,
+    }
+}
+
 /// The pairs that lie at this shift.
 fn chain_of_shift(left: &[Point], right: &[Point], shift: i64) -> Vec<(usize, usize)> {
     let mut chain = Vec::new();
@@ -266,7 +286,7 @@ fn best_chain(left: &[Point], right: &[Point], shift: i64) -> Vec<(usize, usize)
         let candidates = by_name.get(&(point.is_line, point.name)).map_or(&[][..], Vec::as_slice);
         for &j in candidates.iter().filter(|&&j| may_pair(point, &right[j])) {
             let shift = shift_of(point, &right[j]);
-            let worth = if point.is_line || point.name.is_common { PAIR } else { NAMED_PAIR };
+            let worth = worth(point, &right[j]);
             let mut turned = best_before[j];
             turned.value.worth -= SHIFT_CHANGE;
             let best = match best_at.get(&shift) {

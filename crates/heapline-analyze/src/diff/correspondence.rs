@@ -89,7 +89,7 @@ impl Correspondence {
         let side = &self.sides[side];
         let (points, numbers) = &side.points[side.files[source as usize] as usize];
         let wanted = (line, is_line, side.names[name as usize]);
-        let found = points.binary_search_by_key(&wanted, |point| (point.line, point.is_line, point.name));
+        let found = points.binary_search_by_key(&wanted, Point::key);
         found.ok().map(|index| numbers[index])
     }
 }
@@ -98,24 +98,58 @@ impl Side {
     /// The points of each file, in order and each once.
     fn points_of(&self, tree: &Tree, file_count: usize) -> Vec<Vec<Point>> {
         let mut points = vec![Vec::new(); file_count];
-        let mut add = |function: &Function, line: u32, is_line: bool| {
+        let mut add = |function: &Function, line: u32, is_line: bool, allocated: (u64, u64)| {
             let (name, first_line) = (self.names[function.name as usize], function.first_line);
             let of_file: &mut Vec<Point> = &mut points[self.files[function.source as usize] as usize];
-            of_file.push(Point { line, is_line, name, first_line });
+            of_file.push(Point { line, is_line, name, first_line, allocated });
         };
         for function in &tree.functions {
-            add(function, function.first_line, false);
+            add(function, function.first_line, false, (0, 0));
         }
-        for place in &tree.places {
+        for (place, allocated) in tree.places.iter().zip(allocated_at(tree)) {
             if let Place::Frame { function, line } = place {
-                add(&tree.functions[*function as usize], *line, true);
+                add(&tree.functions[*function as usize], *line, true, allocated);
             }
         }
         for of_file in &mut points {
             of_file.sort_unstable();
-            of_file.dedup_by_key(|point| (point.line, point.is_line, point.name));
+            of_file.dedup_by(|next, kept| {
+                let is_same = next.key() == kept.key();
+                if is_same {
+                    kept.allocated = sum(kept.allocated, next.allocated);
+                }
+                is_same
+            });
+            keep_unique(of_file);
         }
         points
+    }
+}
+
+/// For each place the bytes and number of all allocations that were made there.
+fn allocated_at(tree: &Tree) -> Vec<(u64, u64)> {
+    let mut allocated = vec![(0, 0); tree.places.len()];
+    for (node, measures) in tree.accounts.iter() {
+        let of_place = &mut allocated[tree.place_of[node as usize] as usize];
+        *of_place = sum(*of_place, (measures.allocated_bytes, measures.allocated_count));
+    }
+    allocated
+}
+
+fn sum(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
+    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+}
+
+/// Forgets what was allocated by lines of a file that are not the only ones to have allocated that.
+fn keep_unique(points: &mut [Point]) {
+    let mut lines_with: FxHashMap<(u64, u64), u32> = FxHashMap::default();
+    for point in &*points {
+        *lines_with.entry(point.allocated).or_default() += 1;
+    }
+    for point in points {
+        if lines_with[&point.allocated] > 1 {
+            point.allocated = (0, 0);
+        }
     }
 }
 

@@ -89,6 +89,36 @@ fn every_measure_has_its_change_and_its_order() {
 }
 
 #[test]
+fn equal_allocations_tell_a_line_only_if_they_are_of_one_line() {
+    let record = |frames: &[(u32, u64)], other: Option<u32>| {
+        let first_line = frames[0].0 - 1;
+        let mut capture = capture();
+        for &(line, bytes) in frames {
+            // Two stacks of one line add up.
+            for caller in 1..=2 {
+                let caller = capture.frame(0, "/app/b.py", "main", 1, caller);
+                let node = capture.frame(caller, APP, "f", first_line, line);
+                capture.count(node, bytes, 1);
+            }
+        }
+        if let Some(line) = other {
+            let node = capture.frame(0, APP, "g", line, line);
+            capture.count(node, 2000, 2);
+        }
+        capture
+    };
+    let moved_to = |other| {
+        let before = record(&[(15, 7), (16, 1000)], other);
+        let rows = diff(&before, &record(&[(11, 3), (12, 8), (13, 1000)], None), GroupBy::Line);
+        let row =
+            rows.iter().find(|row| row.before().is_some_and(|row| row.group.to_string().contains(":16")));
+        row.map(|row| row.group().to_string())
+    };
+    assert_eq!(moved_to(None).as_deref(), Some("app.py:13  f"));
+    assert_eq!(moved_to(Some(40)).as_deref(), Some("app.py:12  f"));
+}
+
+#[test]
 fn stacks_match_though_lines_of_their_frames_have_moved() {
     let record = |shift: u32, called: &str, bytes| {
         let mut capture = capture();

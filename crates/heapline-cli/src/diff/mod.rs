@@ -24,8 +24,8 @@ pub(crate) fn render(
     if let Some(biggest) = list::write(&mut page, before, after, options) {
         // The tree is of one capture: what it shows is all that is there now, not only what was added.
         let title = match options.by {
-            GroupBy::Line | GroupBy::Function => "Who called the biggest growth, as it is after",
-            _ => "Inside the biggest growth, as it is after, and who called that",
+            GroupBy::Line | GroupBy::Function => "Who called the biggest growth (as it is after)",
+            _ => "Inside the biggest growth (as it is after), and who called that",
         };
         tree::write_callers_below(&mut page, after, options, &biggest, title);
     }

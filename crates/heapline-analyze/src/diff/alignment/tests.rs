@@ -13,12 +13,13 @@ fn name(number: u32) -> Name {
 fn points(functions: &[(u32, u32, &[u32])]) -> Vec<Point> {
     let mut points = Vec::new();
     for &(number, first_line, lines) in functions {
-        let point = |line, is_line| Point { line, is_line, name: name(number), first_line };
+        let point =
+            |line, is_line| Point { line, is_line, name: name(number), first_line, allocated: (0, 0) };
         points.push(point(first_line, false));
         points.extend(lines.iter().map(|&line| point(line, true)));
     }
     points.sort_unstable();
-    points.dedup_by_key(|point| (point.line, point.is_line, point.name));
+    points.dedup_by_key(|point| point.key());
     points
 }
 
@@ -123,6 +124,30 @@ fn what_is_left_over_in_a_function_is_paired_in_order() {
 }
 
 #[test]
+fn a_line_that_made_the_very_same_allocations_shows_what_was_inserted() {
+    let before = points(&[(1, 14, &[15, 16])]);
+    let after = points(&[(1, 10, &[11, 12, 13, 14])]);
+    let pairs_of_lines = |before: &[Point], after: &[Point]| {
+        let pairs = align(before, after, &mut Budget::default());
+        pairs.iter().skip(1).map(|&(i, j)| (before[i].line, after[j].line)).collect::<Vec<_>>()
+    };
+    assert_eq!(pairs_of_lines(&before, &after), [(15, 11), (16, 12)]);
+    let (mut told_before, mut told_after) = (before, after);
+    told_before[2].allocated = (3_000_057, 2);
+    told_after[3].allocated = (3_000_057, 2);
+    assert_eq!(pairs_of_lines(&told_before, &told_after), [(15, 12), (16, 13)]);
+    told_after[3].allocated = (3_000_057, 3);
+    assert_eq!(pairs_of_lines(&told_before, &told_after), [(15, 11), (16, 12)]);
+    // It does not outweigh what is around it.
+    let record = |line: u32| {
+        let mut points = points(&[(1, 1, &[5, line, 30]), (2, 40, &[])]);
+        points[2].allocated = (1000, 1);
+        points
+    };
+    assert_eq!(pairs_of_lines(&record(20), &record(22)), [(5, 5), (30, 30), (40, 40)]);
+}
+
+#[test]
 fn unknown_lines_are_no_lines() {
     let before: &[(u32, u32, &[u32])] = &[(1, 1, &[0, 5])];
     let after: &[(u32, u32, &[u32])] = &[(1, 3, &[0, 7])];
@@ -147,10 +172,15 @@ fn a_file_beyond_the_budget_is_paired_by_equal_lines() {
 
 fn file() -> impl Strategy<Value = Vec<Point>> {
     let function = (0..10_u32, 0..40_u32, prop::collection::vec(0..60_u32, 0..6));
-    prop::collection::vec(function, 0..6).prop_map(|functions| {
+    let allocated = prop::collection::vec(0..3_u64, 40);
+    (prop::collection::vec(function, 0..6), allocated).prop_map(|(functions, allocated)| {
         let functions: Vec<_> =
             functions.iter().map(|(name, first, lines)| (*name, *first, &lines[..])).collect();
-        points(&functions)
+        let mut points = points(&functions);
+        for (point, allocated) in points.iter_mut().zip(allocated).filter(|(point, _)| point.is_line) {
+            point.allocated = (allocated, allocated);
+        }
+        points
     })
 }
 
