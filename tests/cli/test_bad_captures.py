@@ -135,7 +135,7 @@ def test_unreadable_capture(command: Any, capture: bytes, tmp_path: Path, obey_p
 
 def test_mistakes_on_the_command_line(command: Any) -> None:
     for words, said in {
-        ("nonsense",): "choose run or report",
+        ("nonsense",): "choose run, report or diff",
         ("app.py",): "did you mean 'heapline run app.py'?",
         ("report",): "CAPTURE is missing",
         ("report", "--by", "colour", "x"): "choose one of line, function, file, module, stack, thread",

@@ -137,6 +137,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn changes_have_a_sign() {
+        assert_eq!(change(61_300_000, bytes), "+61.3 MB");
+        assert_eq!(change(-1234, count), "-1,234");
+        assert_eq!(change(0, bytes), "0 B");
+        assert_eq!(change(-i128::from(u64::MAX), bytes), "-18.4 EB");
+        assert_eq!(relative_change(5, 10), "+50 %");
+        assert_eq!(relative_change(-10, 10), "-100 %");
+        assert_eq!(relative_change(123_450, 1000), "+12,345 %");
+        assert_eq!(relative_change(-1, 1000), "<1 %");
+        assert_eq!(relative_change(0, 10), "0 %");
+        assert_eq!(relative_change(5, 0), "");
+    }
+
+    #[test]
     fn bytes_take_the_unit_that_leaves_one_to_three_digits() {
         let cases = [
             (0, "0 B"),

@@ -149,11 +149,11 @@ fn mistakes_of_report_and_before_any_command() {
         (&["report", "a", "--callers", "f", "--json"], "--callers cannot be used together with --json"),
         (&["app.py"], "no command 'app.py': did you mean 'heapline run app.py'?"),
         (&["bin/tool", "x"], "no command 'bin/tool': did you mean 'heapline run bin/tool'?"),
-        (&["nonsense"], "no command 'nonsense': choose run or report (see heapline --help)"),
+        (&["nonsense"], "no command 'nonsense': choose run, report or diff (see heapline --help)"),
         (&["reprot", "x"], "no command 'reprot': did you mean 'heapline report'?"),
         (&["--frob"], "unknown option '--frob' (see heapline --help)"),
         (&["-m", "pytest"], "unknown option '-m': did you mean 'heapline run -m'?"),
-        (&["a\x1b[2J\nb"], "no command 'a\\x1b[2J\\nb': choose run or report (see heapline --help)"),
+        (&["a\x1b[2J\nb"], "no command 'a\\x1b[2J\\nb': choose run, report or diff (see heapline --help)"),
     ] {
         assert_mistake(words, &format!("heapline: {said}"));
     }

@@ -71,21 +71,20 @@ fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
     }
     let widths: Vec<usize> =
         (0..5).map(|column| rows.iter().map(|row| text::width(&row[column])).max().unwrap_or(0)).collect();
-    for (index, [name, old, new, change, part]) in rows.iter().enumerate() {
-        let (plain, strong) =
-            if index == 0 { (Style::Faint, Style::Faint) } else { (Style::Plain, Style::Strong) };
-        let mut spans = vec![
-            Span::plain("  "),
-            Span::left(plain, name, widths[0]),
-            Span::plain("  "),
-            Span::right(plain, old, widths[1]),
-            Span::plain("  "),
-            Span::right(plain, new, widths[2]),
-            Span::plain("  "),
-            Span::right(strong, change, widths[3]),
-        ];
-        if widths.iter().sum::<usize>() + 10 <= page.columns {
-            spans.extend([Span::plain("  "), Span::right(plain, part, widths[4])]);
+    // What is left out where there is little room: first how great the change is in percent, then what there was.
+    let needed = |cells: &[usize]| cells.iter().map(|&cell| widths[cell] + 2).sum::<usize>();
+    let cells = [&[0, 1, 2, 3, 4][..], &[0, 1, 2, 3], &[0, 2, 3]];
+    let cells = cells.into_iter().find(|cells| needed(cells) <= page.columns).unwrap_or(&[0, 2, 3]);
+    for (index, row) in rows.iter().enumerate() {
+        let mut spans = Vec::new();
+        for &cell in cells {
+            let style = match (index, cell) {
+                (0, _) => Style::Faint,
+                (_, 3) => Style::Strong,
+                _ => Style::Plain,
+            };
+            let align = if cell == 0 { Span::left } else { Span::right };
+            spans.extend([Span::plain("  "), align(style, &row[cell], widths[cell])]);
         }
         page.line(&spans);
     }

@@ -33,4 +33,4 @@ pub(crate) fn render(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -132,7 +132,7 @@ fn lines(
 
 fn write(page: &mut Page, options: &ReportOptions, title: &str, lines: &[Line], least_amount_columns: usize) {
     page.gap();
-    page.line(&[Span::new(Style::Strong, title)]);
+    page.paragraph(Style::Strong, title, 2);
     let measure = Measure { order: options.order };
     let whole = lines.first().and_then(|root| root.value).unwrap_or(0);
     let numbers = |line: &Line| match line.value {
