@@ -154,7 +154,7 @@ def test_mistakes_on_the_command_line(command: Any) -> None:
 def test_help_and_version(command: Any) -> None:
     assert command("--version").out.decode() == f"heapline {heapline.__version__}\n"
     assert command("--help").status == 0
-    for name in ("run", "report"):
+    for name in ("run", "report", "diff"):
         assert name.encode() in command("--help").out
         assert command(name, "--help").status == 0
 
