@@ -34,6 +34,7 @@ mod strings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod totals;
+pub mod traces;
 mod tree;
 mod tree_builder;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use crate::base_tick;
 use crate::block_table::{Block, Entry};
+use crate::domain::PYTHON;
 use crate::environment::{self, Environment};
 use crate::errno::preserving_errno;
 use crate::fast_path;
@@ -29,7 +30,7 @@ use crate::tree::{SUB_INTERPRETER, WITHOUT_GIL};
 const RAW: usize = 0;
 
 /// Who is calling, as far as the books are concerned.
-enum Caller {
+pub(crate) enum Caller {
     /// Holds the main interpreter's GIL, with this thread state.
     Main(*const u8),
     /// Anybody else, with the fixed node that stands for their stacks.
@@ -72,6 +73,16 @@ fn session<const DOMAIN: usize>(freed: usize) -> *mut Session {
 pub(crate) fn session_of_caller() -> *mut Session {
     let session = session::<RAW>(0);
     if session.is_null() { fork::suspended() } else { session }
+}
+
+/// The session that the calling thread books in if it is outside of hooks; null if none. `freed`: as for `session`.
+pub(crate) fn session_to_book_in(freed: usize) -> *mut Session {
+    session::<RAW>(freed)
+}
+
+/// Who is calling, in whatever state.
+pub(crate) fn raw_caller(environment: &Environment) -> Caller {
+    caller::<RAW>(environment)
 }
 
 /// Books a new block. The calling thread is marked as inside a hook.
@@ -137,7 +148,7 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
                 return;
             }
         }
-        if desk.leave(Note::Allocated { account, size }) {
+        if desk.leave(Note::Allocated { account, domain: PYTHON, size }) {
             session.count_pending(size as i64);
         } else {
             session.blocks.take(address);
@@ -146,12 +157,13 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
     });
 }
 
-fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entry) {
+/// Leaves a note of what was taken out of the block table.
+pub(crate) fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entry) {
     let left = match entry {
         Entry::Nothing => true,
         Entry::Block(block) => {
-            session.count_pending(-(block.size as i64));
-            desk.leave(Note::Freed { account: block.account, size: block.size })
+            session.count_pending((block.size as i64).wrapping_neg());
+            desk.leave(Note::Freed { account: block.account, domain: PYTHON, size: block.size })
         }
         Entry::Watched(number) => desk.leave(Note::CodeDied(number)),
     };

@@ -6,7 +6,6 @@ use heapline_format::{LossKind, NodeKind};
 
 use crate::base_tick;
 use crate::block_table::{Block, BlockTable, Entry};
-use crate::capture::Full;
 use crate::clock;
 use crate::counters::Accounts;
 use crate::environment;
@@ -67,8 +66,8 @@ pub(crate) struct Recorder {
     last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
     traces_references: bool,
-    /// Allocations that counted as overflow before the accounts were renewed.
-    earlier_overflow: u64,
+    /// Allocations that counted as overflow, as far as the header says so.
+    overflow_stated: u64,
 }
 
 impl Recorder {
@@ -96,7 +95,7 @@ impl Recorder {
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
-            earlier_overflow: 0,
+            overflow_stated: 0,
         }
     }
 
@@ -138,15 +137,23 @@ impl Recorder {
     /// An allocation whose stack is not kept: it has no slot, so its free costs nothing.
     #[cold]
     unsafe fn dropped(&mut self, blocks: &BlockTable, address: usize, size: usize) {
-        // SAFETY: as `allocated`'s caller promises; the header is mapped as long as the capture.
+        // SAFETY: as `allocated`'s caller promises.
         unsafe {
             // Of a block whose free was not seen.
             self.freed(blocks.take(address));
+        }
+        self.last_allocated = address;
+        self.count_dropped(size);
+    }
+
+    /// Counts what is left out.
+    pub(crate) fn count_dropped(&mut self, size: usize) {
+        // SAFETY: the header is mapped as long as the capture.
+        unsafe {
             let header = &mut *self.tree.capture.header();
             header.dropped_bytes = header.dropped_bytes.wrapping_add(size as u64);
             header.dropped_count = header.dropped_count.wrapping_add(1);
         }
-        self.last_allocated = address;
         self.until_look -= 1;
         if self.until_look == 0 {
             self.look();
@@ -166,6 +173,16 @@ impl Recorder {
     #[inline(always)]
     pub(crate) unsafe fn count(&mut self, account: u32, address: usize, size: usize) {
         self.last_allocated = address;
+        // SAFETY: as the caller promises.
+        unsafe { self.count_elsewhere(account, size) };
+    }
+
+    /// Counts what no allocator of Python's has allocated.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn count_elsewhere(&mut self, account: u32, size: usize) {
         // SAFETY: as the caller promises.
         unsafe { self.accounts.allocated(account, size) };
         self.until_look -= 1;
@@ -253,8 +270,11 @@ impl Recorder {
     }
 
     /// The account of the calling thread's stack.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
     #[inline(always)]
-    unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
+    pub(crate) unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
             if !self.walker.walk(api, thread.state, thread.domain) {
@@ -362,13 +382,17 @@ impl Recorder {
         unsafe {
             for note in notes.ordered {
                 match note {
-                    Note::Allocated { account, size } => self.accounts.allocated(account, size),
-                    Note::Freed { account, size } => self.accounts.freed(account, size),
+                    Note::Allocated { account, domain, size } => {
+                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
+                    }
+                    Note::Freed { account, domain, size } => {
+                        self.accounts.freed(self.tree.domain_account(account, domain), size);
+                    }
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
-            for (account, batch) in notes.summed {
-                self.accounts.batch(account, batch);
+            for ((account, domain), batch) in notes.summed {
+                self.accounts.batch(self.tree.domain_account(account, domain), batch);
             }
             for number in notes.dead_code {
                 self.code_died(number);
@@ -428,18 +452,9 @@ impl Recorder {
         failed
     }
 
-    /// From now on every stack has a new account; returns the first.
-    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
-        // SAFETY: the overflow node has an account from the start.
-        let overflow = unsafe { self.accounts.get(self.tree.fixed_accounts() + OVERFLOW) }.allocated_count;
-        let first = self.tree.renew_accounts()?;
-        self.earlier_overflow += overflow;
-        Ok(first)
-    }
-
     /// Losses begin anew.
     pub(crate) fn forget_overflow(&mut self) {
-        self.earlier_overflow = 0;
+        self.overflow_stated = 0;
     }
 
     /// Writes what is known of losses into the header.
@@ -447,10 +462,15 @@ impl Recorder {
         let children = fork::CHILDREN.load(Ordering::Relaxed);
         self.tree.capture.lost(LossKind::ForkedChildren).store(children, Ordering::Relaxed);
         if let Some(kind) = self.tree.full() {
-            let overflow = self.tree.fixed_accounts() + OVERFLOW;
-            // SAFETY: the overflow node has an account from the start.
-            let count = unsafe { self.accounts.get(overflow) }.allocated_count + self.earlier_overflow;
-            self.tree.capture.lost(kind).store(count, Ordering::Relaxed);
+            // SAFETY: accounts of the tree exist.
+            let count = self
+                .tree
+                .overflow_accounts()
+                .map(|account| unsafe { self.accounts.get(account) }.allocated_count)
+                .sum();
+            let more = u64::wrapping_sub(count, self.overflow_stated);
+            self.overflow_stated = count;
+            self.tree.capture.lost(kind).fetch_add(more, Ordering::Relaxed);
         }
     }
 }

@@ -38,11 +38,11 @@ pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) 
             format!("child of process {parent}: inherited blocks are live here, counts begin at the fork");
         page.paragraph(Style::Plain, &text, 2);
     }
-    write_what_is_left_out(page, snapshot.totals());
+    write_what_is_left_out(page, snapshot.process(), snapshot.totals());
 }
 
 /// What limits and filters that the recording was given kept out of the numbers or stacks below.
-fn write_what_is_left_out(page: &mut Page, totals: &Totals) {
+fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
     if totals.folded_edges > 0 {
         let places = number::counted(totals.folded_edges, "place", "places");
         let text = format!("recursion folded in {places}: stacks skip repeated frames, totals are exact");
@@ -51,7 +51,9 @@ fn write_what_is_left_out(page: &mut Page, totals: &Totals) {
     if totals.dropped_count > 0 {
         let allocations = number::counted(totals.dropped_count, "allocation", "allocations");
         let bytes = number::bytes(totals.dropped_bytes);
-        let text = format!("filters of the recording left out {bytes} in {allocations}");
+        let globs: Vec<String> = process.recorded.iter().map(|glob| format!("'{glob}'")).collect();
+        let what = if globs.is_empty() { "some files".to_owned() } else { globs.join(", ") };
+        let text = format!("recorded only {what}, which left out {bytes} in {allocations}");
         page.paragraph(Style::Plain, &text, 2);
     }
 }
