@@ -613,8 +613,8 @@ class Snapshot:
         """Compare this snapshot with an earlier one, or one of another run, group by group.
 
         The greatest change comes first, be it growth or not; the first ``top`` groups, or all of them, including those
-        that have not changed. Files are matched by their shown path, functions by name, and lines by what is around them:
-        lines that an edit of the source has moved are one row.
+        that have not changed. Files are matched by their shown path, functions by name, and lines by what is around
+        them: lines that an edit of the source has moved are one row.
         """
 
     def callers(

@@ -43,7 +43,9 @@ def line_of(targets: Path, version: str, text: str) -> int:
 def test_lines_of_an_edited_program(captures: list[Path], targets: Path) -> None:
     before, after = load(captures)
     rows = after.diff(before, include=["app.py"])
-    assert [abs(row.live_bytes_change) for row in rows] == sorted((abs(r.live_bytes_change) for r in rows), reverse=True)
+    assert [abs(row.live_bytes_change) for row in rows] == sorted(
+        (abs(r.live_bytes_change) for r in rows), reverse=True
+    )
     for text, status, change in [
         ("bytearray(1_000)", "moved", 1_000_000),
         ("self.index = ", "moved", 0),
@@ -71,7 +73,9 @@ def test_lines_of_an_edited_program(captures: list[Path], targets: Path) -> None
 
 def test_functions_stacks_and_threads(captures: list[Path]) -> None:
     before, after = load(captures)
-    functions = {row.name.split("  ")[1]: row for row in after.diff(before, "function", include=["app.py"]) if row.after}
+    functions = {
+        row.name.split("  ")[1]: row for row in after.diff(before, "function", include=["app.py"]) if row.after
+    }
     build = "Model.build" if sys.version_info >= (3, 11) else "build"
     assert functions[build].status == "moved"
     assert functions["added"].status == "new"
@@ -111,7 +115,7 @@ def test_rows_are_immutable_and_comparable(captures: list[Path]) -> None:
     assert row != after.diff(before, top=2)[1]
     assert re.match(r"<Difference 'app.py:\d+ .*' moved live_bytes_change=\+\d+ ", repr(row).replace('"', "'"))
     with pytest.raises(AttributeError):
-        row.status = "new"  # type: ignore[misc, assignment]
+        row.status = "new"  # type: ignore[misc]
     with pytest.raises(TypeError):
         heapline.Difference()
     with pytest.raises(ValueError, match="colour"):
