@@ -65,7 +65,7 @@ def test_lines_of_an_edited_program(captures: list[Path], targets: Path) -> None
         (row, *_) = matching
         assert row.status == status
         assert f"app.py:{new or old}" in row.name
-    # The list of `load` is in `rows`, a frame of its own before 3.12.
+    # The list of `load` is made in `rows`, a frame of its own before 3.12.
     table = [row for row in rows if row.after and row.after.frame and "Model.build" in row.after.frame.function]
     if sys.version_info >= (3, 11):
         assert sum(row.live_bytes_change for row in table) == pytest.approx(100_000, abs=10_000)

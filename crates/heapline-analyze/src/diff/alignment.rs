@@ -176,27 +176,44 @@ impl<'a> Alignment<'a> {
         if moved.is_empty() {
             return;
         }
-        let lines = |of: &[Point], partners: &[Option<usize>]| {
-            let mut lines: FxHashMap<(Name, u32), Vec<usize>> = FxHashMap::default();
-            for (index, point) in of.iter().enumerate() {
-                if point.is_line && partners[index].is_none() {
-                    lines.entry((point.name, point.first_line)).or_default().push(index);
-                }
-            }
-            lines
-        };
-        let left_lines = lines(self.left, &self.of_left);
-        let right_lines = lines(self.right, &self.of_right);
+        let left_lines = free_lines(self.left, &self.of_left);
+        let right_lines = free_lines(self.right, &self.of_right);
         for (i, j) in moved {
             self.pair(i, j);
-            let of = |all: &FxHashMap<(Name, u32), Vec<usize>>, point: &Point| {
-                all.get(&(point.name, point.line)).cloned().unwrap_or_default()
-            };
             let (from, to) = (self.left[i], self.right[j]);
-            let shift = shift_of(&from, &to);
-            self.align_part(&of(&left_lines, &from), &of(&right_lines, &to), shift, budget);
+            let of_left = with_inner(self.left, &self.of_left, i, &left_lines);
+            let of_right = with_inner(self.right, &self.of_right, j, &right_lines);
+            self.align_part(&of_left, &of_right, shift_of(&from, &to), budget);
         }
     }
+}
+
+/// Lines by the name and first line of their function.
+type Lines = FxHashMap<(Name, u32), Vec<usize>>;
+
+/// The lines that have no partner.
+fn free_lines(points: &[Point], partners: &[Option<usize>]) -> Lines {
+    let mut lines = Lines::default();
+    for (index, point) in points.iter().enumerate() {
+        if point.is_line && partners[index].is_none() {
+            lines.entry((point.name, point.first_line)).or_default().push(index);
+        }
+    }
+    lines
+}
+
+/// What of a function has no partner: its lines, and the lambdas and the like that begin in it before another function
+/// does.
+fn with_inner(points: &[Point], partners: &[Option<usize>], function: usize, lines: &Lines) -> Vec<usize> {
+    let own = &points[function];
+    let mut found = lines.get(&(own.name, own.line)).cloned().unwrap_or_default();
+    let behind = points.iter().enumerate().skip(function + 1);
+    let until_next = behind.take_while(|(_, point)| point.is_line || point.name.is_common);
+    let inner = until_next.filter(|(_, point)| point.name.is_common && point.first_line >= own.line);
+    found.extend(inner.map(|(index, _)| index));
+    found.retain(|&index| partners[index].is_none());
+    found.sort_unstable();
+    found
 }
 
 /// First lines of functions whose name only they have.

@@ -105,6 +105,12 @@ fn a_function_that_was_moved_past_others_is_found_by_name() {
         &[(2, 10, &[11, 12]), (3, 20, &[21, 22]), (4, 30, &[31]), (1, 40, &[42, 44])];
     let expected = [(12, 42), (14, 44), (21, 11), (22, 12), (31, 21), (32, 22), (41, 31)];
     assert_eq!(lines(before, after), expected);
+    // What begins in it goes with it.
+    let before: &[(u32, u32, &[u32])] =
+        &[(1, 10, &[12]), (9, 12, &[12, 13]), (2, 20, &[21, 22]), (3, 30, &[31])];
+    let after: &[(u32, u32, &[u32])] =
+        &[(2, 10, &[11, 12]), (3, 20, &[21]), (1, 40, &[42]), (9, 42, &[42, 43])];
+    assert_eq!(lines(before, after), [(12, 42), (12, 42), (13, 43), (21, 11), (22, 12), (31, 21)]);
     // Unless the name leaves a doubt.
     let before: &[(u32, u32, &[u32])] = &[(9, 10, &[11]), (2, 20, &[21])];
     let after: &[(u32, u32, &[u32])] = &[(2, 10, &[11]), (9, 40, &[41])];
