@@ -67,8 +67,8 @@ __all__ = [
 def install() -> None:
     """Have ``import tracemalloc`` mean :mod:`heapline.tracemalloc`, in this process and from now on.
 
-    So does everything that imports it when it needs it: a ``ResourceWarning`` says where the object was allocated, pytest
-    and IPython show it. Modules that have imported the standard one already keep theirs: call this first, or have
+    So does everything that imports it when it needs it: a ``ResourceWarning`` says where the object was allocated, and
+    pytest repeats it. Modules that have imported the standard one already keep theirs: call this first, or have
     ``HEAPLINE=tracemalloc`` in the environment.
 
     Nothing is traced that was not before. If the standard module is tracing (``PYTHONTRACEMALLOC``,
