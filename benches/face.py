@@ -104,9 +104,9 @@ def main() -> None:
         assert sum(difference.traceback[0].filename == "<lines>" for difference in differences) == LINES
         del snapshot, differences
     del kept
-    cpu_s, extra_bytes, wait_s = zip(*results, strict=True)
+    cpu, extra, waits = zip(*results, strict=True)
     # Another process can make times longer. Memory that an earlier round has left behind is found by later ones.
-    print(json.dumps({"cpu_s": min(cpu_s), "extra_bytes": max(extra_bytes), "wait_s": min(wait_s)}))
+    print(json.dumps({"cpu_s": min(cpu), "extra_bytes": max(extra), "wait_s": min(waits)}))
 
 
 if __name__ == "__main__":

@@ -74,8 +74,8 @@ def install() -> None:
     Nothing is traced that was not before. If the standard module is tracing (``PYTHONTRACEMALLOC``,
     ``-X tracemalloc``), ours traces in its stead, with as many frames; what was allocated before is not known to it.
 
-    The second time it changes nothing. Raises :class:`UnsupportedError` if a tracing is to be taken over where nothing can
-    be recorded; then everything is as before, but the standard module's traces begin anew.
+    The second time it changes nothing. Raises :class:`UnsupportedError` if a tracing is to be taken over where nothing
+    can be recorded; then everything is as before, but the standard module's traces begin anew.
     """
     from heapline import _stand_in
 
@@ -83,7 +83,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo :func:`install`: the names mean what they did, and a tracing that was taken over is the standard module's again.
+    """Undo :func:`install`: the names mean what they did, and a tracing that was taken over is given back.
 
     Other tracings go on. Does nothing where nothing is installed.
     """

@@ -17,9 +17,9 @@ _taken_over: int | None = None
 
 
 def install(nframe: int | None = None) -> None:
-    """Put our module in place of the standard one, and take its tracing over, with ``nframe`` frames or as many as it had.
+    """Put our module in place of the standard one, and take its tracing over.
 
-    Nothing is traced afterwards that was not before.
+    It goes on with ``nframe`` frames or as many as it had. Nothing is traced afterwards that was not before.
     """
     global _replaced, _taken_over
     with _lock:

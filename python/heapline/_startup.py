@@ -8,6 +8,7 @@ import sys
 import time
 
 import heapline
+from heapline import _native
 
 _MOST_FRAMES = 65535
 _CAPTURE = "heapline-{pid}-{time}.heapline"
@@ -20,7 +21,9 @@ _has_begun = False
 def begin_once() -> None:
     """Do what the variable says, the first time this is called."""
     global _has_begun
-    if not _has_begun:
+    # An interpreter within the program's (3.10 and 3.11 load this module there, too) finds what the program's has begun.
+    is_begun = _has_begun or heapline.is_tracing() or _native._is_tracing_open()
+    if not is_begun:
         _has_begun = True
         begin(os.environ.get("HEAPLINE", ""))
 

@@ -13,7 +13,7 @@ import pytest
 
 Execute = Callable[..., Any]
 
-PROGRAM = "kept = [bytes(1000) for _ in range(1000)]\nprint('done')\n"
+PROGRAM = "kept = list(map(bytes, [1000] * 1000))\nprint('done')\n"
 NAME = re.compile(r"heapline-\d+-\d{8}T\d{6}\.\d{3}\.heapline")
 
 
@@ -43,7 +43,11 @@ def test_a_program_is_recorded(run_plainly: Execute, script: Callable[[str], Pat
 
 def test_modules_and_code_have_their_names(run_plainly: Execute, script: Callable[..., Path], work: Path) -> None:
     script(PROGRAM, "work/module.py")
-    for arguments, name in [(["-m", "module", "-m"], "-m module"), (["-mmodule"], "-m module"), (["-c", PROGRAM], "-c")]:
+    for arguments, name in [
+        (["-m", "module", "-m"], "-m module"),
+        (["-mmodule"], "-m module"),
+        (["-c", PROGRAM], "-c"),
+    ]:
         finished = run_plainly(arguments, environment={"HEAPLINE": "1"})
         assert (finished.status, finished.out, finished.err) == (0, b"done\n", b"")
         (capture,) = captures(work)
@@ -102,7 +106,8 @@ def test_heaplines_own_commands_are_not_recorded(
 
 
 @pytest.mark.parametrize(
-    "value", ["yes", "out.heapline", "tracemalloc:", "tracemalloc:0", "tracemalloc:65536", "tracemalloc:x", "tracemallocs"]
+    "value",
+    ["yes", "out.heapline", "tracemalloc:", "tracemalloc:0", "tracemalloc:65536", "tracemalloc:x", "tracemallocs"],
 )
 def test_other_values_are_told_and_the_program_runs(run_plainly: Execute, work: Path, value: str) -> None:
     finished = run_plainly(["-c", "print('done')"], environment={"HEAPLINE": value})
@@ -127,15 +132,17 @@ def test_nobody_need_listen(run_plainly: Execute, script: Callable[[str], Path])
     assert (closed.status, closed.out) == (0, b"done")
 
 
-def test_interpreters_within_are_left_alone(run_plainly: Execute, targets: Path) -> None:
+@pytest.mark.parametrize("value", ["1", "tracemalloc"])
+def test_interpreters_within_are_left_alone(run_plainly: Execute, work: Path, value: str) -> None:
     name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
     pytest.importorskip(name)
     program = (
         f"import {name} as interpreters; own = interpreters.create()\n"
         "interpreters.run_string(own, 'import os; os.write(1, b\"inner\")'); interpreters.destroy(own)"
     )
-    finished = run_plainly(["-c", program], environment={"HEAPLINE": "1"})
+    finished = run_plainly(["-c", program], environment={"HEAPLINE": value})
     assert (finished.status, finished.out, finished.err) == (0, b"inner", b"")
+    assert len(captures(work)) == (value == "1")
 
 
 @pytest.mark.parametrize(
