@@ -21,7 +21,7 @@ _has_begun = False
 def begin_once() -> None:
     """Do what the variable says, the first time this is called."""
     global _has_begun
-    # An interpreter within the program's (3.10 and 3.11 load this module there, too) finds what the program's has begun.
+    # An interpreter within the program's (3.10 and 3.11 load heapline there, too) finds what the program's has begun.
     is_begun = _has_begun or heapline.is_tracing() or _native._is_tracing_open()
     if not is_begun:
         _has_begun = True
