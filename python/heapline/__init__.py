@@ -22,6 +22,7 @@ x86-64 Linux; reading captures works everywhere.
 from heapline._native import (
     CallTree,
     CaptureError,
+    Difference,
     Frame,
     HeaplineError,
     Loss,
@@ -43,6 +44,7 @@ from heapline._recording import trace
 __all__ = [
     "CallTree",
     "CaptureError",
+    "Difference",
     "Frame",
     "HeaplineError",
     "Loss",

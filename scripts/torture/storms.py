@@ -380,6 +380,34 @@ def snapshots(rng: random.Random) -> None:
         exceptions(rng)
 
 
+def layers(rng: random.Random) -> None:
+    """Owners that begin to look, begin anew and end in the middle of everything."""
+    owners: list[tuple[Any, list[bytearray]]] = []
+    with contextlib.suppress(heapline.TracingError):
+        for _ in range(rng.randrange(3, 12)):
+            what = rng.random()
+            if not owners or (what < 0.3 and len(owners) < 3):
+                owners.append((_native._Layer(), []))
+            owner, kept = rng.choice(owners)
+            if what < 0.5:
+                owner.restart()
+                kept.clear()
+            elif what < 0.6:
+                owner.reset_peak()
+            elif what < 0.7:
+                owner.close()
+                owners.remove((owner, kept))
+                continue
+            kept.extend(bytearray(rng.randrange(1, 3000)) for _ in range(rng.randrange(50)))
+            exceptions(rng)
+            memory = owner.memory
+            least = sum(map(len, kept))
+            if memory is not None and not least <= memory[0] <= memory[1]:
+                raise AssertionError(f"{memory} in a layer with at least {least} bytes")
+            if rng.random() < 0.2 and sum(owner.sizes()) < least:
+                raise AssertionError("blocks of a layer are missing")
+
+
 STORMS: dict[str, Storm] = {
     storm.__name__: storm
     for storm in (
@@ -394,6 +422,7 @@ STORMS: dict[str, Storm] = {
         forking,
         interpreters,
         snapshots,
+        layers,
     )
 }
 

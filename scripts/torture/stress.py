@@ -55,7 +55,7 @@ def storm_of_recordings(rng: random.Random, recording: Recording) -> None:
     recording.stop()
     ended = threading.Event()
     # Snapshots and forked children want a recording; deep stacks take as long as many recordings.
-    beside = storms.chosen(rng, 2, without=["forking", "snapshots", "interpreters", "deep"])
+    beside = storms.chosen(rng, 2, without=["forking", "snapshots", "interpreters", "deep", "layers"])
 
     def allocate(name: str, seed: float) -> None:
         own = random.Random(seed)

@@ -1,5 +1,5 @@
 //! Explains what a capture holds: statistics by line, function, file, module, stack or thread, and who called
-//! whom.
+//! whom; and how two captures differ.
 //!
 //! This crate reads captures and nothing else: it needs no Python and no running program, never maps a file
 //! into memory, and trusts no byte of what it reads. Any byte string gives an [`Error`] or a [`Snapshot`];
@@ -13,6 +13,8 @@ mod call_tree;
 mod callees;
 mod callers;
 mod capture;
+mod change;
+mod diff;
 mod error;
 mod facts;
 mod filter;
@@ -37,6 +39,8 @@ mod tree;
 mod tree_builder;
 
 pub use call_tree::{CallEntry, CallTree, TreeLimits};
+pub use change::Change;
+pub use diff::Difference;
 pub use error::{Error, in_words, system_words};
 pub use filter::Filter;
 pub use frame::{Frame, Origin, Source};

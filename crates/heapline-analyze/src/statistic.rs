@@ -32,14 +32,7 @@ impl Snapshot {
     #[must_use]
     pub fn statistics(&self, group_by: GroupBy, order_by: OrderBy, filter: &Filter) -> Vec<Statistic> {
         let tree = &self.tree;
-        let buckets = match group_by {
-            GroupBy::Stack => Cow::Owned(tree.visible_stacks()),
-            GroupBy::Thread => Cow::Owned(tree.threads()),
-            GroupBy::Line | GroupBy::Function | GroupBy::File | GroupBy::Module => {
-                Cow::Borrowed(&tree.place_of[..])
-            }
-        };
-        let sums = sum_by_bucket(tree, &buckets, filter);
+        let sums = sum_by_bucket(tree, &buckets(tree, group_by), filter);
 
         let mut keys = Keys::new(tree, group_by);
         let mut row_of = FxHashMap::with_capacity_and_hasher(sums.len(), FxBuildHasher);
@@ -60,8 +53,19 @@ impl Snapshot {
     }
 }
 
+/// For each node a number that is the same only for nodes of one group.
+pub(crate) fn buckets(tree: &Tree, group_by: GroupBy) -> Cow<'_, [u32]> {
+    match group_by {
+        GroupBy::Stack => Cow::Owned(tree.visible_stacks()),
+        GroupBy::Thread => Cow::Owned(tree.threads()),
+        GroupBy::Line | GroupBy::Function | GroupBy::File | GroupBy::Module => {
+            Cow::Borrowed(&tree.place_of[..])
+        }
+    }
+}
+
 /// Buckets in which something was allocated, and the sums of their nodes; `buckets` has that of each node.
-fn sum_by_bucket(tree: &Tree, buckets: &[u32], filter: &Filter) -> Vec<(u32, Measures)> {
+pub(crate) fn sum_by_bucket(tree: &Tree, buckets: &[u32], filter: &Filter) -> Vec<(u32, Measures)> {
     let allowed = filter.allowed_places(tree);
     let mut sum_of: FxHashMap<u32, u32> = FxHashMap::default();
     let mut sums: Vec<(u32, Measures)> = Vec::new();
@@ -80,7 +84,7 @@ fn sum_by_bucket(tree: &Tree, buckets: &[u32], filter: &Filter) -> Vec<(u32, Mea
 
 /// What is equal for two buckets of the same group, in small numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(crate) enum Key {
     /// Source, name, line.
     Line(u32, u32, u32),
     Function(u32),
@@ -95,7 +99,7 @@ enum Key {
 }
 
 /// From buckets to groups.
-struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     tree: &'a Tree,
     group_by: GroupBy,
     /// For each file the first one of the same module and origin; empty unless asked for.
@@ -105,12 +109,12 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn new(tree: &'a Tree, group_by: GroupBy) -> Self {
+    pub(crate) fn new(tree: &'a Tree, group_by: GroupBy) -> Self {
         let modules = if group_by == GroupBy::Module { modules(tree) } else { Vec::new() };
         Self { tree, group_by, modules, above_frames: None }
     }
 
-    fn key(&mut self, bucket: u32) -> Key {
+    pub(crate) fn key(&mut self, bucket: u32) -> Key {
         match self.group_by {
             GroupBy::Thread => Key::Thread(bucket),
             GroupBy::Stack if self.has_frames(bucket) => Key::Stack(bucket),
@@ -144,7 +148,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    fn group(&self, key: Key) -> Group {
+    pub(crate) fn group(&self, key: Key) -> Group {
         let tree = self.tree;
         match key {
             Key::Line(source, name, line) => Group::Line(tree.frame_of(source, name, line)),

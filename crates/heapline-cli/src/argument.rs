@@ -27,8 +27,10 @@ Examples:
   heapline run -o app.heapline app.py     choose where the capture goes
   heapline report app.heapline --by file  see a capture again, even that of a
                                           program that still runs or was killed
+  heapline diff old.heapline new.heapline see what changed between two runs
 
-'heapline help run' and 'heapline help report' show all options.";
+'heapline help run', 'heapline help report' and 'heapline help diff' show all
+options.";
 
 const RUN_EXAMPLES: &str = "\
 Everything behind the target belongs to the program, whatever it looks like.
@@ -51,6 +53,16 @@ Examples:
 In reports, app marks the program's own code, pkg an installed package, and
 std the standard library.";
 
+const DIFF_EXAMPLES: &str = "\
+Lines that an edit of the source moved are matched: app.py:14 (was :12). Sites
+of one capture only are marked new or gone.
+
+Examples:
+  heapline diff old.heapline new.heapline
+  heapline diff old.heapline new.heapline --by function --order high-water-mark
+  heapline diff old.heapline new.heapline --filter 'mypackage/**'
+  heapline diff old.heapline new.heapline --json | jq '.change'";
+
 /// A memory profiler for Python: where a program's memory went, exactly.
 #[derive(Debug, Parser)]
 #[command(name = "heapline", bin_name = "heapline", version, styles = STYLES, after_help = EXAMPLES)]
@@ -70,6 +82,9 @@ pub(crate) enum Command {
     /// Show what is in a capture
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArguments),
+    /// Show what changed between two captures
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArguments),
 }
 
 /// The options of `run`, and its target so that help and errors can name it. `crate::target` takes the target and
@@ -117,6 +132,23 @@ pub(crate) struct ReportArguments {
     /// Show only who called SITE: a file:line, function, file or module, or the end of such a name
     #[arg(long, value_name = "SITE", conflicts_with_all = ["json", "by", "top"])]
     pub(crate) callers: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArguments {
+    /// Capture file to compare with
+    pub(crate) before: PathBuf,
+    /// Capture file to compare
+    pub(crate) after: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Order by the change of bytes (live, high-water-mark, allocated) or of the number of allocations (count)
+    #[arg(long, value_name = "WHAT", value_parser = order_parser())]
+    #[arg(default_value = "live", hide_possible_values = true)]
+    order: OrderBy,
+    /// Print JSON, with all sites unless --top is given
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to show of a snapshot.
@@ -186,7 +218,7 @@ pub(crate) fn definition() -> clap::Command {
 pub(crate) fn parse(arguments: &[OsString], terminal: &Terminal) -> Result<Cli, Refusal> {
     let words = std::iter::once(OsString::from("heapline")).chain(arguments.iter().cloned());
     let first = arguments.first().and_then(|word| word.to_str());
-    let subcommand = first.filter(|word| ["run", "report"].contains(word));
+    let subcommand = first.filter(|word| ["run", "report", "diff"].contains(word));
     // Prose does not get easier to read in lines of more than 100 columns.
     let mut command = definition().term_width(terminal.columns().min(100));
     command
@@ -247,6 +279,12 @@ impl RunArguments {
 }
 
 impl ReportArguments {
+    pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
+        self.selection.into_options(self.order)
+    }
+}
+
+impl DiffArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
         self.selection.into_options(self.order)
     }

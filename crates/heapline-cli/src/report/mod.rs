@@ -1,9 +1,9 @@
 //! The terminal report: what ran, its totals and losses, the biggest groups, and who called the biggest of them.
 
 mod closing;
-mod heading;
-mod list;
-mod tree;
+pub(crate) mod heading;
+pub(crate) mod list;
+pub(crate) mod tree;
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::page::Page;
 use crate::terminal::Terminal;
 
 /// Groups that a report lists unless told otherwise.
-const DEFAULT_TOP: usize = 10;
+pub(crate) const DEFAULT_TOP: usize = 10;
 
 /// The terminal report of a snapshot. With `capture`, it ends with the command that shows it again.
 #[must_use]
@@ -57,8 +57,8 @@ pub(crate) fn render_callers(
 }
 
 /// How the measure that a report is ordered by is shown.
-struct Measure {
-    order: OrderBy,
+pub(crate) struct Measure {
+    pub(crate) order: OrderBy,
 }
 
 impl Measure {
@@ -66,7 +66,7 @@ impl Measure {
         self.text(self.order.value(measures))
     }
 
-    fn text(&self, value: u64) -> String {
+    pub(crate) fn text(&self, value: u64) -> String {
         if self.order == OrderBy::Count { number::count(value) } else { number::bytes(value) }
     }
 
@@ -81,7 +81,7 @@ impl Measure {
     }
 
     /// What amounts and companions are.
-    fn headings(&self) -> (&'static str, &'static str) {
+    pub(crate) fn headings(&self) -> (&'static str, &'static str) {
         match self.order {
             OrderBy::HighWaterMark | OrderBy::LiveBytes => ("size", "blocks"),
             OrderBy::AllocatedBytes => ("size", "allocations"),
