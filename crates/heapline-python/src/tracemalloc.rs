@@ -154,11 +154,11 @@ pub(crate) fn get_traced_memory() -> (u64, u64) {
     layer().and_then(|layer| unsafe { heapline_trace::layer_memory(layer) }).unwrap_or((0, 0))
 }
 
-/// Bytes that the recorder itself takes, in steps of 64 KiB: what it keeps on the heap it takes in small pieces.
+/// Bytes that are kept for the traces.
 #[pyfunction]
 pub(crate) fn get_tracemalloc_memory() -> u64 {
     // SAFETY: as in `_open_tracing`.
-    layer().map_or(0, |_| unsafe { heapline_trace::recorder_bytes() }.next_multiple_of(1 << 16))
+    layer().map_or(0, |layer| unsafe { heapline_trace::layer_bytes(layer) })
 }
 
 /// Makes the maximum what is live now.

@@ -344,11 +344,6 @@ impl BlockTable {
             })
     }
 
-    /// Bytes of memory that the table takes.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        self.chunks.resident_bytes()
-    }
-
     /// Visits every live block, and every code object under watch.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry)) {
         self.chunks.for_each_slot(|address, value| {

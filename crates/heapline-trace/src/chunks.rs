@@ -89,20 +89,6 @@ impl Chunks {
         }
     }
 
-    /// Bytes of memory that the chunks take, as the kernel counts pages.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        const PAGE_BYTES: usize = 4096;
-        let mut resident = 0;
-        self.for_each_chunk(|_, chunk| {
-            let mut pages = [0u8; CHUNK_BYTES / PAGE_BYTES];
-            // SAFETY: the chunk is mapped for its whole length, and the array has a byte for each page.
-            if unsafe { libc::mincore(chunk.cast(), CHUNK_BYTES, pages.as_mut_ptr()) } == 0 {
-                resident += pages.iter().filter(|page| *page & 1 != 0).count() as u64 * PAGE_BYTES as u64;
-            }
-        });
-        resident
-    }
-
     /// Visits the address and value of every slot that is not 0, in order.
     pub(crate) fn for_each_slot(&self, mut visit: impl FnMut(usize, u32)) {
         self.for_each_chunk(|number, chunk| {

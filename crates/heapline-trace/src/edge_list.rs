@@ -206,11 +206,6 @@ impl EdgeList {
         Ok(number)
     }
 
-    /// Bytes of memory that edges and their lists take.
-    pub(crate) fn bytes(&self) -> u64 {
-        u64::from(self.used) * (size_of::<Edge>() + size_of::<u32>()) as u64
-    }
-
     unsafe fn length(&self, parent: u32) -> usize {
         let mut length = 0;
         // SAFETY: lists are made of numbers of edges that exist.

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use heapline_format::{Account, Counters};
+
 use crate::block_table::{Block, Entry};
 use crate::domain::PYTHON;
 use crate::error::Error;
@@ -294,14 +296,27 @@ pub unsafe fn stack_at(id: LayerId, address: usize) -> Option<Vec<(String, u32)>
     }
 }
 
-/// Bytes of memory that the recorder itself takes, the capture included; 0 when nothing is recorded.
+/// Bytes that are kept for what is live in a layer: 4 for each 16 bytes of its blocks, and the accounts of its stacks. 0 if
+/// it is not open.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
 #[must_use]
-pub unsafe fn recorder_bytes() -> u64 {
+pub unsafe fn layer_bytes(id: LayerId) -> u64 {
+    const GRANULE_BYTES: u64 = 16;
+    const SLOT_BYTES: u64 = 4;
+    const ACCOUNT_BYTES: u64 = (Account::BYTES + Counters::BYTES) as u64;
     // SAFETY: as the caller promises.
-    unsafe { current() }.map_or(0, |(session, recorder)| {
-        session.blocks.resident_bytes() + recorder.tree.capture.bytes() + recorder.tree.private_bytes()
-    })
+    let Some((_, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
+    let table = &recorder.tree.table;
+    let members =
+        (0..table.account_count()).filter(|account| recorder.accounts.layers.is_in(*account, generation));
+    members
+        .map(|account| table.counters_of(account))
+        .filter(|counters| counters.live_count > 0)
+        .map(|counters| {
+            let granules = counters.live_bytes.div_ceil(GRANULE_BYTES).max(counters.live_count.into());
+            ACCOUNT_BYTES + granules * SLOT_BYTES
+        })
+        .sum()
 }

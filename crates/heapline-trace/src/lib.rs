@@ -68,7 +68,7 @@ mod walker;
 pub use error::Error;
 pub use hidden::call_without_callers;
 pub use layer::{
-    FrozenLayer, LiveBlock, close_layer, freeze_layer, layer_memory, open_layer, recorder_bytes,
+    FrozenLayer, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_memory, open_layer,
     reset_layer_peak, restart_layer, stack_at,
 };
 pub use layer_table::LayerId;

@@ -385,11 +385,6 @@ impl Tree {
         self.capture.detach_table(&mut self.meta, self.meta_records, heapline_format::Meta::BYTES)
     }
 
-    /// Bytes of memory outside the capture that edges and nodes take; collections on the heap are left out.
-    pub(crate) fn private_bytes(&self) -> u64 {
-        self.edges.bytes() + (self.table.node_count() * size_of::<u32>()) as u64
-    }
-
     /// How often recursion was folded.
     pub(crate) fn folded_edges(&self) -> u32 {
         self.folded_edges
