@@ -40,8 +40,21 @@ const FEW: usize = 4 * RUN;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Change {
     node: u32,
+    /// Changes of stacks below the node are in it.
+    below: bool,
     count: i32,
     bytes: i64,
+}
+
+impl Change {
+    fn record(&self, time_ns: u64) -> Delta {
+        Delta {
+            time_ns,
+            live_bytes: self.bytes as u64,
+            node_and_scope: self.node | if self.below { Delta::BELOW } else { 0 },
+            live_count: self.count as u32,
+        }
+    }
 }
 
 /// What an account had at the latest pass.
@@ -108,6 +121,11 @@ impl DeltaTable {
         }
     }
 
+    /// Makes the last pass.
+    pub(crate) fn finish(&mut self, capture: &mut Capture, nodes: &NodeTable, elapsed_ns: u64) {
+        preserving_errno(|| self.pass(capture, nodes, elapsed_ns));
+    }
+
     #[cold]
     fn pass(&mut self, capture: &mut Capture, nodes: &NodeTable, elapsed_ns: u64) {
         if !self.full && self.runs.len() == RUNS {
@@ -140,6 +158,7 @@ impl DeltaTable {
             }
             changes.push(Change {
                 node: nodes.node_of(account),
+                below: false,
                 count: now.count.wrapping_sub(seen.count) as i32,
                 bytes: now.bytes.wrapping_sub(seen.bytes) as i64,
             });
@@ -151,12 +170,7 @@ impl DeltaTable {
     /// Writes a run behind the others.
     fn append(&mut self, capture: &mut Capture, run: &[Change], elapsed_ns: u64) {
         let start = usize::from(self.second) * HALF + self.used;
-        let records = run.iter().map(|change| Delta {
-            time_ns: elapsed_ns,
-            live_bytes: change.bytes as u64,
-            node: change.node,
-            live_count: change.count as u32,
-        });
+        let records = run.iter().map(|change| change.record(elapsed_ns));
         if !self.write(capture, start, run.len(), records) {
             self.full = true;
             return;
@@ -209,7 +223,8 @@ impl DeltaTable {
                 unsafe { std::slice::from_raw_parts(self.space.base().cast::<Delta>().add(read), length) };
             let time_ns = records.last().map_or(0, |record| record.time_ns);
             let changes = records.iter().map(|record| Change {
-                node: record.node,
+                node: record.node(),
+                below: record.is_below(),
                 count: record.live_count as i32,
                 bytes: record.live_bytes as i64,
             });
@@ -217,12 +232,7 @@ impl DeltaTable {
                 self.full = true;
                 return;
             };
-            let records = run.iter().map(|change| Delta {
-                time_ns,
-                live_bytes: change.bytes as u64,
-                node: change.node,
-                live_count: change.count as u32,
-            });
+            let records = run.iter().map(|change| change.record(time_ns));
             if !self.write(capture, to + written, run.len(), records) {
                 self.full = true;
                 return;
@@ -244,8 +254,7 @@ fn cut(mut changes: Vec<Change>, nodes: &NodeTable) -> Option<Vec<Change>> {
     changes.dedup_by(|change, before| {
         let same = change.node == before.node;
         if same {
-            before.bytes = before.bytes.wrapping_add(change.bytes);
-            before.count = before.count.wrapping_add(change.count);
+            add(before, change);
         }
         same
     });
@@ -264,8 +273,8 @@ fn cut(mut changes: Vec<Change>, nodes: &NodeTable) -> Option<Vec<Change>> {
         let has_place = run.len() + 1 < RUN || run.iter().any(|record| record.node == change.node);
         let node = if has_place { change.node } else { 0 };
         match run.iter_mut().find(|record| record.node == node) {
-            Some(record) => add(record, &change),
-            None => run.push(Change { node, ..change }),
+            Some(record) => add(record, &Change { node, below: change.below || node != change.node, ..change }),
+            None => run.push(Change { node, below: change.below || node != change.node, ..change }),
         }
     }
     run.sort_unstable_by_key(|change| change.node);
@@ -273,7 +282,9 @@ fn cut(mut changes: Vec<Change>, nodes: &NodeTable) -> Option<Vec<Change>> {
     Some(run)
 }
 
+/// Adds a change to that of the same node, or of a caller.
 fn add(sum: &mut Change, change: &Change) {
+    sum.below |= change.below || sum.node != change.node;
     sum.bytes = sum.bytes.wrapping_add(change.bytes);
     sum.count = sum.count.wrapping_add(change.count);
 }
@@ -307,19 +318,23 @@ fn fold_many(changes: &[Change], kept: &FxHashSet<u32>, nodes: &NodeTable) -> Op
     // SAFETY: zeroed memory of this size is a valid array of changes; nobody else refers to it.
     let sums = unsafe { std::slice::from_raw_parts_mut(memory.base().cast::<Change>(), count) };
     for change in changes {
-        add(&mut sums[change.node as usize], change);
+        let sum = &mut sums[change.node as usize];
+        sum.node = change.node;
+        add(sum, change);
     }
     let mut folded = Vec::new();
     for node in (0..count as u32).rev() {
         let sum = sums[node as usize];
-        if sum.bytes == 0 && sum.count == 0 {
+        if sum == Change::default() {
             continue;
         }
         let record = nodes.node(node);
         if stands(node, record, kept) {
             folded.push(Change { node, ..sum });
         } else {
-            add(&mut sums[record.parent as usize], &sum);
+            let parent = &mut sums[record.parent as usize];
+            parent.node = record.parent;
+            add(parent, &Change { node, ..sum });
         }
     }
     Some(folded)

@@ -2,9 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use heapline_format::{LossKind, NodeKind};
+use heapline_format::{LossKind, NodeKind, base_tick};
 
-use crate::base_tick;
 use crate::block_table::{Block, BlockTable, Entry};
 use crate::capture::Full;
 use crate::clock;
@@ -408,7 +407,10 @@ impl Recorder {
         if resident.is_some() {
             self.tree.capture.check_file();
         }
-        self.history.note(&mut self.tree.capture, &self.tree.table, elapsed, resident);
+        // SAFETY: the main interpreter's GIL is held, so the session that this belongs to stays while hooks find it; its
+        // block table is shared.
+        let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(|session| &session.blocks);
+        self.history.note(&mut self.tree, blocks, elapsed, resident);
         if self.traces_references
             && let Some(environment) = environment::known()
         {
@@ -416,6 +418,16 @@ impl Recorder {
             unsafe { reference_tracer::check(environment, self) };
         }
         self.state_losses();
+    }
+
+    /// Has the capture tell how old everything is that is live now; `ended`: nothing will change any more.
+    pub(crate) fn sum_up(&mut self, blocks: &BlockTable, ended: bool) {
+        if self.tree.capture.has_failed() {
+            return;
+        }
+        let elapsed = clock::now_ns().saturating_sub(self.start_ns);
+        let sum = if ended { History::finish } else { History::sum_ages };
+        sum(&mut self.history, &mut self.tree, blocks, elapsed);
     }
 
     /// If the map of the capture has failed the recording ends here: hooks pass everything through.

@@ -262,6 +262,7 @@ pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
     // SAFETY: as above.
     let capture = unsafe {
         settle(session);
+        sum_up(session, false);
         &(*session.recorder.get()).tree.capture
     };
     // SAFETY: the GIL is held.
@@ -332,6 +333,7 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
     // SAFETY: as in `freeze`; nobody else uses the recorder meanwhile.
     unsafe {
         settle(session);
+        sum_up(session, true);
         let recorder = &mut *session.recorder.get();
         finish(&recorder.tree.capture, installation::in_place(api));
         let image = recorder.tree.capture.image().map_err(Error::Memory)?;
@@ -379,6 +381,7 @@ pub(crate) unsafe fn end(found: *mut Session) -> Result<Recording, Error> {
     // `begin`.
     unsafe {
         settle(&*found);
+        sum_up(&*found, true);
         reference_tracer::remove(api);
         (*(*found).recorder.get()).accounts.layers.close_all();
         finish((*found).capture(), hooked);
@@ -408,6 +411,20 @@ pub(crate) unsafe fn settle(session: &Session) {
         capture
             .lost(LossKind::ForkedChildren)
             .store(fork::CHILDREN.load(Ordering::Relaxed), Ordering::Relaxed);
+        (*local).inside -= 1;
+    }
+}
+
+/// Has the capture tell how old everything is that is live now; the books are up to this instant.
+///
+/// # Safety
+/// As for [`settle`].
+unsafe fn sum_up(session: &Session, ended: bool) {
+    let local = thread_local::current();
+    // SAFETY: as the caller promises; the block is this thread's own.
+    unsafe {
+        (*local).inside += 1;
+        (*session.recorder.get()).sum_up(&session.blocks, ended);
         (*local).inside -= 1;
     }
 }

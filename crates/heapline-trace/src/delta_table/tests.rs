@@ -96,11 +96,11 @@ proptest! {
         let count: i64 = records.iter().map(|record| i64::from(record.live_count as i32)).sum();
         prop_assert_eq!(count, books.live.iter().map(|(_, bytes)| bytes / 10).sum::<i64>());
         // Changes only move towards the root: below every thread they add up too, unless some stand at the root of all.
-        if records.iter().all(|record| record.node != 0) {
+        if records.iter().all(|record| record.node() != 0) {
             for thread in [1, 2] {
                 let told: i64 = records
                     .iter()
-                    .filter(|record| books.is_below(record.node, thread))
+                    .filter(|record| books.is_below(record.node(), thread))
                     .map(|record| record.live_bytes as i64)
                     .sum();
                 let live: i64 = books.live.iter().filter(|(node, _)| books.is_below(*node, thread)).map(|(_, bytes)| bytes).sum();
@@ -118,7 +118,7 @@ proptest! {
         let books = Books::new(&parents);
         let count = books.nodes.node_count() as u32;
         let changes: Vec<Change> =
-            changes.iter().map(|(node, bytes)| Change { node: node % count, count: 1, bytes: *bytes }).collect();
+            changes.iter().map(|(node, bytes)| Change { node: node % count, below: false, count: 1, bytes: *bytes }).collect();
         let kept: FxHashSet<u32> = kept.into_iter().map(|node| node % count).collect();
         let sorted = |mut changes: Vec<Change>| {
             changes.retain(|change| change.bytes != 0 || change.count != 0);
@@ -141,7 +141,7 @@ fn what_changed_most_is_told_of_by_itself() {
     books.pass(1);
     let records = books.records();
     assert!(records.len() <= RUN);
-    let one = records.iter().find(|record| record.node == 1000).expect("the largest");
+    let one = records.iter().find(|record| record.node_and_scope == 1000).expect("the largest");
     assert_eq!(one.live_bytes, 5_000_010);
     assert_eq!(records.iter().map(|record| record.live_bytes as i64).sum::<i64>(), 5_020_000);
 }
