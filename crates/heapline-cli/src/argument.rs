@@ -13,6 +13,7 @@ use heapline_analyze::{Filter, GroupBy, OrderBy};
 
 use crate::mistake;
 use crate::terminal::Terminal;
+use crate::time_point::TimePoint;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -45,6 +46,8 @@ Examples:
   heapline report app.heapline --by file
   heapline report app.heapline --order live --top 30
   heapline report app.heapline --callers nodes.py:1402
+  heapline report app.heapline --at 9.8s
+  heapline report app.heapline --between 50% 100%
   heapline report app.heapline --filter '!**/site-packages/**'
   heapline report app.heapline --json | jq '.totals'
 
@@ -114,6 +117,12 @@ pub(crate) struct ReportArguments {
     /// Print JSON, with all sites unless --top is given
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show what was live at TIME: 9.8s, 2m30s, 50%
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["callers", "between", "order"])]
+    at: Option<TimePoint>,
+    /// Show how that changed between two times
+    #[arg(long, value_names = ["TIME", "TIME"], num_args = 2, conflicts_with_all = ["callers", "order"])]
+    between: Option<Vec<TimePoint>>,
     /// Show only who called SITE: a file:line, function, file or module, or the end of such a name
     #[arg(long, value_name = "SITE", conflicts_with_all = ["json", "by", "top"])]
     pub(crate) callers: Option<String>,
@@ -122,10 +131,10 @@ pub(crate) struct ReportArguments {
 /// What to show of a snapshot.
 #[derive(Args, Debug)]
 pub(crate) struct Selection {
-    /// Group allocations by line, function, file, module, stack or thread
+    /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
     #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
     #[arg(default_value = "line", hide_possible_values = true)]
-    by: GroupBy,
+    by: By,
     /// Show the N biggest ("all" for all of them) [default: 10]
     #[arg(long, value_name = "N", value_parser = parse_top)]
     top: Option<usize>,
@@ -134,9 +143,32 @@ pub(crate) struct Selection {
     filters: Vec<String>,
 }
 
+/// What `--by` names.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Group(GroupBy),
+    Age,
+}
+
+/// Which part of a recording's time a report is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Period {
+    /// All of it.
+    #[default]
+    Run,
+    /// What was live at a time.
+    At(TimePoint),
+    /// How that changed between two times.
+    Between(TimePoint, TimePoint),
+    /// What is live in the end, by when it was allocated.
+    Ages,
+}
+
 /// What a report shows.
 #[derive(Clone, Debug)]
 pub struct ReportOptions {
+    /// Which part of the time it is about.
+    pub period: Period,
     /// What allocations are grouped by.
     pub by: GroupBy,
     /// What groups are ordered by, biggest first; also the measure that the report is about.
@@ -152,6 +184,7 @@ pub struct ReportOptions {
 impl Default for ReportOptions {
     fn default() -> Self {
         Self {
+            period: Period::Run,
             by: GroupBy::Line,
             order: OrderBy::HighWaterMark,
             top: None,
@@ -216,7 +249,11 @@ fn refusal(error: &clap::Error, subcommand: Option<&str>, terminal: &Terminal) -
 impl Selection {
     fn into_options(self, order: OrderBy) -> Result<ReportOptions, Refusal> {
         let filter = parse_filter("--filter", &self.filters)?;
-        Ok(ReportOptions { by: self.by, order, top: self.top, filters: self.filters, filter })
+        let (by, period) = match self.by {
+            By::Group(by) => (by, Period::Run),
+            By::Age => (GroupBy::Line, Period::Ages),
+        };
+        Ok(ReportOptions { period, by, order, top: self.top, filters: self.filters, filter })
     }
 }
 
@@ -245,13 +282,30 @@ impl RunArguments {
 
 impl ReportArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        self.selection.into_options(self.order)
+        let mut options = self.selection.into_options(self.order)?;
+        let asked = match (self.at, self.between.as_deref()) {
+            (Some(time), _) => Some(Period::At(time)),
+            (None, Some(&[from, to])) => Some(Period::Between(from, to)),
+            _ => None,
+        };
+        if let Some(period) = asked {
+            if options.period == Period::Ages {
+                return Err(Refusal::mistake(
+                    "--by age is about the end: it cannot be used with --at or --between",
+                ));
+            }
+            options.period = period;
+        }
+        Ok(options)
     }
 }
 
-fn grouping_parser() -> impl TypedValueParser<Value = GroupBy> {
-    PossibleValuesParser::new(GroupBy::ALL.iter().map(|by| by.as_str()))
-        .try_map(|name| name.parse::<GroupBy>())
+fn grouping_parser() -> impl TypedValueParser<Value = By> {
+    let names = GroupBy::ALL.iter().map(|by| by.as_str()).chain(["age"]);
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        "age" => Ok(By::Age),
+        name => name.parse::<GroupBy>().map(By::Group),
+    })
 }
 
 fn order_parser() -> impl TypedValueParser<Value = OrderBy> {

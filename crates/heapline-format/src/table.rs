@@ -169,7 +169,7 @@ record! {
         pub time_ns: u64,
         /// Change of live bytes, as a signed number.
         pub live_bytes: u64,
-        /// Low 31 bits: index of the [`Node`]. [`Delta::BELOW`]: changes below the node are in it.
+        /// Low 31 bits: index of the [`Node`]. [`Delta::BELOW`]: it is the sum of stacks below the node.
         pub node_and_scope: u32,
         /// Change of live blocks, as a signed number.
         pub live_count: u32,
@@ -177,7 +177,7 @@ record! {
 }
 
 impl Delta {
-    /// Set in `node_and_scope` where changes of stacks below the node were added up at it.
+    /// Set in `node_and_scope` of a sum of stacks below the node, without the node's own.
     pub const BELOW: u32 = 1 << 31;
 
     /// Index of the node.
@@ -186,7 +186,7 @@ impl Delta {
         self.node_and_scope & !Self::BELOW
     }
 
-    /// Whether changes below the node are in it.
+    /// Whether it is the sum of stacks below the node.
     #[must_use]
     pub fn is_below(&self) -> bool {
         self.node_and_scope & Self::BELOW != 0
@@ -198,7 +198,7 @@ record! {
     pub struct Birth {
         /// Live bytes.
         pub live_bytes: u64,
-        /// Low 31 bits: index of the [`Node`]. [`Birth::BELOW`]: blocks of stacks below the node are in it.
+        /// Low 31 bits: index of the [`Node`]. [`Birth::BELOW`]: these are blocks of stacks below the node.
         pub node_and_scope: u32,
         /// Live blocks.
         pub live_count: u32,
@@ -211,7 +211,7 @@ record! {
 }
 
 impl Birth {
-    /// Set in `node_and_scope` where blocks of stacks below the node were added up at it.
+    /// Set in `node_and_scope` of a sum of stacks below the node, without the node's own.
     pub const BELOW: u32 = Delta::BELOW;
 
     /// Index of the node.
@@ -220,7 +220,7 @@ impl Birth {
         self.node_and_scope & !Self::BELOW
     }
 
-    /// Whether blocks of stacks below the node are in it.
+    /// Whether these are blocks of stacks below the node.
     #[must_use]
     pub fn is_below(&self) -> bool {
         self.node_and_scope & Self::BELOW != 0

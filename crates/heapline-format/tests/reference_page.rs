@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use heapline_format::{
-    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS,
-    LossKind, MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Place, State, TABLES_OFFSET, TableHeader, TableId,
-    Tick, VERSION,
+    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET,
+    LOST_SLOTS, LossKind, MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Place, State, TABLES_OFFSET,
+    TableHeader, TableId, Tick, VERSION,
 };
 
 const PAGE: &str = include_str!("../../../docs/reference/capture-format.md");

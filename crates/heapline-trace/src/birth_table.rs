@@ -46,12 +46,12 @@ struct Sum {
     count: u64,
 }
 
-/// What is live of one stack, and of those that are summed at it. Zeroed memory is a valid row.
+/// What is live of one stack, or of those that are summed at it. Zeroed memory is a valid row.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 struct Row {
     node: u32,
-    /// Blocks of stacks below the node are in it.
+    /// These are the blocks of stacks below the node, not its own.
     below: bool,
     /// By age; the last is for births that are not known.
     classes: [Sum; CLASSES + 1],
@@ -94,14 +94,14 @@ impl BirthTable {
     /// Sums what is live now. Without memory, or room in the capture, what was summed before stays.
     #[cold]
     pub(crate) fn pass(&mut self, tree: &mut Tree, blocks: &BlockTable, elapsed_ns: u64) {
-        let before = clock::precise_ns();
+        let before = clock::work_ns();
         preserving_errno(|| {
             let last = base_tick::at(elapsed_ns);
             if let Some(rows) = Rows::of(tree, blocks, last) {
                 self.write(&mut tree.capture, &rows.records(last), last);
             }
         });
-        let took = clock::precise_ns().saturating_sub(before);
+        let took = clock::work_ns().saturating_sub(before);
         self.next_ns = elapsed_ns + (elapsed_ns / CLASSES as u64).max(FIRST_PASS_NS).max(took * RATIO);
     }
 
@@ -148,7 +148,9 @@ impl Rows {
         // SAFETY: zeroed memory of this size is a valid array of integers; nobody else refers to it.
         let row_of = unsafe { std::slice::from_raw_parts_mut(row_memory.base().cast::<u32>(), node_count) };
         let roots = (0..node_count as u32).filter(|&node| is_root(node, nodes.node(node))).count();
-        let mut rows = Self { memory: Region::lazy((kept.len() + roots) * size_of::<Row>()).ok()?, count: 0 };
+        let mut rows =
+            Self { memory: Region::lazy(2 * (kept.len() + roots) * size_of::<Row>()).ok()?, count: 0 };
+        // For each node the nearest with rows: one for its own blocks, and behind it one for those of stacks below it.
         // Parents come before children, and what is kept is in order.
         let mut next_kept = kept.iter().copied().peekable();
         for node in 0..node_count as u32 {
@@ -167,8 +169,9 @@ impl Rows {
                 return;
             }
             let node = nodes.node_of(block.account);
-            let row = &mut rows_mut[row_of[node as usize] as usize];
-            row.below |= row.node != node;
+            let place = row_of[node as usize] as usize;
+            let place = if rows_mut[place].node == node { place } else { place + 1 };
+            let row = &mut rows_mut[place];
             let sum = &mut row.classes[class(block.birth, last)];
             sum.bytes = sum.bytes.wrapping_add(block.size as u64);
             sum.count += 1;
@@ -181,12 +184,14 @@ impl Rows {
         Some(rows)
     }
 
+    /// Adds both rows of a node; returns the place of its own.
     fn add(&mut self, node: u32) -> u32 {
-        self.count += 1;
-        if let Some(row) = self.as_mut_slice().last_mut() {
-            row.node = node;
+        let place = self.count;
+        self.count += 2;
+        for (row, below) in self.as_mut_slice()[place..].iter_mut().zip([false, true]) {
+            (row.node, row.below) = (node, below);
         }
-        self.count as u32 - 1
+        place as u32
     }
 
     fn as_mut_slice(&mut self) -> &mut [Row] {
@@ -198,20 +203,22 @@ impl Rows {
     /// What is not zero, as records; beyond [`MOST_RECORDS`], rows are summed at the root of all.
     fn records(mut self, last: u32) -> Vec<Birth> {
         let rows = self.as_mut_slice();
-        let Some((root, others)) = rows.split_first_mut() else { return Vec::new() };
+        let [own, root, others @ ..] = rows else { return Vec::new() };
         let mut records = Vec::new();
         for row in others {
             let cells = row.classes.iter().filter(|sum| sum.count > 0).count();
-            if records.len() + cells + root.classes.len() <= MOST_RECORDS && records.try_reserve(cells).is_ok() {
+            if records.len() + cells + 2 * root.classes.len() <= MOST_RECORDS
+                && records.try_reserve(cells).is_ok()
+            {
                 row.write(last, &mut records);
                 continue;
             }
-            root.below = true;
             for (sum, more) in root.classes.iter_mut().zip(&row.classes) {
                 sum.bytes = sum.bytes.wrapping_add(more.bytes);
                 sum.count += more.count;
             }
         }
+        own.write(last, &mut records);
         root.write(last, &mut records);
         records
     }

@@ -22,6 +22,8 @@ use crate::walker::Walker;
 
 /// Most allocations between two looks at the clock.
 const LOOK_INTERVAL: u32 = 256;
+/// So long the fine clock is looked at: of a short run, every millisecond counts.
+const FINE_NS: u64 = 1_000_000_000;
 /// When more time than this has passed between two looks, the next ones come sooner.
 const SPARSE_LOOKS_NS: u64 = 8_000_000;
 /// The resident set size is read at most this often.
@@ -379,7 +381,8 @@ impl Recorder {
     #[cold]
     #[inline(never)]
     fn look(&mut self) {
-        let now = clock::now_ns();
+        let is_young = self.last_look_ns.wrapping_sub(self.start_ns) < FINE_NS;
+        let now = if is_young { clock::fine_ns() } else { clock::now_ns() }.max(self.last_look_ns);
         match now.wrapping_sub(self.last_look_ns) {
             0 => self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL),
             passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
