@@ -29,7 +29,7 @@ pub struct Growth {
     pub from_ns: u64,
     /// Time of the note up to which they count.
     pub to_ns: u64,
-    /// How far notes were apart at most in that time, the distances to the times that were asked for included.
+    /// How long before the times that were asked for the notes were made, at most.
     pub resolution_ns: u64,
     /// Whether every change is known by its own stack.
     pub is_exact: bool,
@@ -85,12 +85,7 @@ impl Snapshot {
         });
         let duration_ns = self.process.duration_ns;
         let apart = |time_ns: u64, noted_ns: u64| time_ns.min(duration_ns).saturating_sub(noted_ns);
-        let mut resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
-        let mut before = noted_from_ns;
-        for change in &changes[first..end] {
-            resolution_ns = resolution_ns.max(change.time_ns - before);
-            before = change.time_ns;
-        }
+        let resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
         Growth { from_ns: noted_from_ns, to_ns: noted_to_ns, resolution_ns, is_exact, rows }
     }
 }

@@ -121,7 +121,7 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "TIME", conflicts_with_all = ["callers", "between", "order"])]
     at: Option<TimePoint>,
     /// Show how that changed between two times
-    #[arg(long, value_names = ["TIME", "TIME"], num_args = 2, conflicts_with_all = ["callers", "order"])]
+    #[arg(long, value_names = ["T1", "T2"], num_args = 2, conflicts_with_all = ["callers", "order"])]
     between: Option<Vec<TimePoint>>,
     /// Show only who called SITE: a file:line, function, file or module, or the end of such a name
     #[arg(long, value_name = "SITE", conflicts_with_all = ["json", "by", "top"])]

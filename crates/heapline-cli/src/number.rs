@@ -98,12 +98,22 @@ pub fn duration_rounded(nanoseconds: u64) -> String {
 /// A rate of growth: `12.3 kB/s`; slow ones by the hour or day.
 #[must_use]
 pub fn rate(bytes_per_s: f64) -> String {
+    rate_as(bytes_per_s, bytes)
+}
+
+/// The same with about two or three digits: `12 kB/s`.
+#[must_use]
+pub fn rate_rounded(bytes_per_s: f64) -> String {
+    rate_as(bytes_per_s, bytes_rounded)
+}
+
+fn rate_as(bytes_per_s: f64, amount: fn(u64) -> String) -> String {
     let (value, unit) = match bytes_per_s {
         rate if rate >= 1.0 => (rate, "s"),
         rate if rate * 3600.0 >= 1.0 => (rate * 3600.0, "h"),
         rate => (rate * 86_400.0, "d"),
     };
-    format!("{}/{unit}", bytes(value.round() as u64))
+    format!("{}/{unit}", amount(value.round() as u64))
 }
 
 fn rounded(value: u64, unit: u64) -> u64 {

@@ -120,9 +120,9 @@ fn mistakes_of_run() {
         (&["run", "--quiet=1", "x"], "--quiet takes no value, '1' was given (see heapline run --help)"),
         (
             &["run", "--by", "foo", "x"],
-            "--by cannot be 'foo': choose one of line, function, file, module, stack, thread",
+            "--by cannot be 'foo': choose one of line, function, file, module, stack, thread, age",
         ),
-        (&["run", "--by"], "--by needs a value: one of line, function, file, module, stack, thread"),
+        (&["run", "--by"], "--by needs a value: one of line, function, file, module, stack, thread, age"),
         (&["run", "--top", "0", "x"], "--top cannot be '0': not a number above 0, nor \"all\""),
         (
             &["run", "--filter", "a[", "x"],

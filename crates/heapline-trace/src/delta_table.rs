@@ -146,6 +146,8 @@ impl DeltaTable {
     #[inline]
     pub(crate) fn note(&mut self, capture: &mut Capture, nodes: &NodeTable, elapsed_ns: u64) {
         if elapsed_ns >= self.next_ns {
+            // What it costs to make room is shared by all passes that use it: it is little beside the time of all.
+            preserving_errno(|| self.make_room(capture, nodes));
             let before = clock::work_ns();
             let is_full = elapsed_ns >= self.next_full_ns;
             let new_ns = u64::from(nodes.account_count().saturating_sub(self.first_new)) * NEW_NS;
@@ -167,11 +169,16 @@ impl DeltaTable {
         preserving_errno(|| self.pass(capture, nodes, elapsed_ns, true));
     }
 
-    #[cold]
-    fn pass(&mut self, capture: &mut Capture, nodes: &NodeTable, elapsed_ns: u64, is_full: bool) {
+    /// Sees to it that there is room for another run.
+    fn make_room(&mut self, capture: &mut Capture, nodes: &NodeTable) {
         if !self.full && self.runs.len() == RUNS {
             self.merge(capture, nodes);
         }
+    }
+
+    #[cold]
+    fn pass(&mut self, capture: &mut Capture, nodes: &NodeTable, elapsed_ns: u64, is_full: bool) {
+        self.make_room(capture, nodes);
         if self.full {
             return;
         }

@@ -112,7 +112,7 @@ fn row(
     (measure, whole, bar_columns): (&Measure, u64, usize),
 ) -> Row {
     let trend = trends.of(&statistic.group).map_or(String::new(), |trend| match trend.growth {
-        Some(rate) => format!("+{}", number::rate(rate.bytes_per_s)),
+        Some(rate) => format!("+{}", number::rate_rounded(rate.bytes_per_s)),
         None => trend.verdict.as_str().to_owned(),
     });
     let value = measure.order.value(&statistic.measures);
