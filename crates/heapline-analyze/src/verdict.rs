@@ -265,7 +265,7 @@ fn is_regular(stretches: &[f64]) -> bool {
     let last = &stretches[count - (count / 4).max(2)..];
     let average = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     stretches.iter().sum::<f64>() >= LEAST_GROWTH_BYTES
-        && mean > error * if count < MANY { 2.0 } else { 3.0 }
+        && mean > error * if count < MANY { 2.5 } else { 3.0 }
         && stretches.iter().filter(|bytes| **bytes > 0.0).count() * 2 > count
         && average(late) * 2.0 >= average(early)
         && average(early) * 4.0 >= average(late)

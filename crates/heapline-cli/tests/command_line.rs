@@ -176,9 +176,11 @@ fn help_names_what_there_is_with_examples() {
             assert!(help.out.contains(said), "{}", help.out);
         }
     }
-    let report = heapline(&["report", "--help"]);
-    for said in ["--json", "--order <WHAT>", "--callers <SITE>", "[default: high-water-mark]"] {
-        assert!(report.out.contains(said), "{}", report.out);
+    let mut report = heapline(&["report", "--help"]);
+    report.out = report.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let options = ["--json", "--order <WHAT>", "--callers <SITE>", "--at <TIME>", "--between <T1> <T2>"];
+    for said in options.iter().chain(&["[default: high-water-mark]", "by its age"]) {
+        assert!(report.out.contains(said), "{said}: {}", report.out);
     }
     let names =
         GroupBy::ALL.iter().map(|by| by.as_str()).chain(OrderBy::ALL.iter().map(|order| order.as_str()));

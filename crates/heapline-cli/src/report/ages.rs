@@ -9,6 +9,9 @@ use crate::number;
 use crate::page::{Page, Span, Style};
 use crate::text;
 
+/// Columns of a terminal from which on shares, blocks and lines of code are shown.
+const COLUMNS_FOR_ALL: usize = 72;
+
 /// Writes one line for each age, with the biggest line of code of it.
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
     let ages = snapshot.ages(GroupBy::Line, &options.filter);
@@ -43,27 +46,29 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
     let width = |column: usize| {
         rows.iter().chain([&headings]).map(|row| text::width(&row[column])).max().unwrap_or(0)
     };
-    let widths = [width(0), width(1), width(2), width(3)];
+    // A narrow terminal has room for times and sizes alone.
+    let shown = if page.columns < COLUMNS_FOR_ALL { 2 } else { 4 };
+    let widths: Vec<usize> = (0..shown).map(width).collect();
     let before = widths.iter().map(|width| width + 2).sum::<usize>() + 2;
     let mark = if page.columns < COLUMNS_FOR_MARK { 0 } else { 4 };
     let line = |style: Style, row: &[String; 4]| {
         let mut spans = vec![Span::plain("  "), Span::left(style, &row[0], widths[0])];
-        for (cell, width) in row.iter().zip(widths).skip(1) {
-            spans.extend([Span::plain("  "), Span::right(style, cell, width)]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            spans.extend([Span::plain("  "), Span::right(style, cell, *width)]);
         }
         spans.push(Span::plain("  "));
         spans
     };
     let mut spans = line(Style::Faint, &headings);
-    spans.push(Span::new(Style::Faint, "biggest line"));
+    let room = page.columns.saturating_sub(before + mark);
+    if shown == 4 {
+        spans.push(Span::new(Style::Faint, "biggest line"));
+    }
     page.line(&spans);
     for (class, row) in ages.classes.iter().zip(&rows) {
         let mut spans = line(Style::Plain, row);
-        if let Some((group, bytes)) = &class.biggest {
+        if let Some((group, _)) = class.biggest.as_ref().filter(|_| shown == 4) {
             let label = Label::new(group, page);
-            let amount = format!("{} ", number::bytes(*bytes));
-            let room = page.columns.saturating_sub(before + mark + text::width(&amount));
-            spans.push(Span::plain(amount));
             spans.push(Span::left(Style::Faint, if mark > 0 { label.mark } else { "" }, mark));
             spans.extend(label.spans(room, None, page.unicode));
         }
@@ -75,3 +80,6 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         page.paragraph(Style::Faint, &text, 2);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,3 +137,6 @@ fn write_resolution(page: &mut Page, growth: &Growth) {
     };
     page.paragraph(Style::Faint, &text, 2);
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,6 @@ pub(super) fn write(page: &mut Page, trends: &Trends, options: &ReportOptions) {
 fn margin(rate: &Rate) -> String {
     format!("{:.0} %", 100.0 * rate.margin_bytes_per_s / rate.bytes_per_s)
 }
+
+#[cfg(test)]
+mod tests;
