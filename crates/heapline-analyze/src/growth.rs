@@ -44,8 +44,10 @@ impl Snapshot {
     #[must_use]
     pub fn growth(&self, from_ns: u64, to_ns: u64, group_by: GroupBy, filter: &Filter) -> Growth {
         let changes = &self.history.changes;
-        // The time of the last note up to a time, and the index behind it.
+        let duration_ns = self.process.duration_ns;
+        // The time of the last note up to a time, and the index behind it. The end is behind all of them.
         let note = |time_ns: u64| {
+            let time_ns = if time_ns >= duration_ns { u64::MAX } else { time_ns };
             let end = changes.partition_point(|change| change.time_ns <= time_ns);
             (end.checked_sub(1).map_or(0, |last| changes[last].time_ns), end)
         };
@@ -83,7 +85,6 @@ impl Snapshot {
             let by_size = b.live_bytes.cmp(&a.live_bytes).then(b.live_count.cmp(&a.live_count));
             by_size.then_with(|| a.group.cmp(&b.group)).then(a.below.cmp(&b.below))
         });
-        let duration_ns = self.process.duration_ns;
         let apart = |time_ns: u64, noted_ns: u64| time_ns.min(duration_ns).saturating_sub(noted_ns);
         let resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
         Growth { from_ns: noted_from_ns, to_ns: noted_to_ns, resolution_ns, is_exact, rows }

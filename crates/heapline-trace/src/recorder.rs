@@ -377,12 +377,17 @@ impl Recorder {
         }
     }
 
+    /// The time, never before the latest look.
+    pub(crate) fn now_ns(&self) -> u64 {
+        let is_young = self.last_look_ns.wrapping_sub(self.start_ns) < FINE_NS;
+        if is_young { clock::fine_ns() } else { clock::now_ns() }.max(self.last_look_ns)
+    }
+
     /// Looks at the clock: a new base tick may have begun.
     #[cold]
     #[inline(never)]
     fn look(&mut self) {
-        let is_young = self.last_look_ns.wrapping_sub(self.start_ns) < FINE_NS;
-        let now = if is_young { clock::fine_ns() } else { clock::now_ns() }.max(self.last_look_ns);
+        let now = self.now_ns();
         match now.wrapping_sub(self.last_look_ns) {
             0 => self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL),
             passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
@@ -423,12 +428,13 @@ impl Recorder {
         self.state_losses();
     }
 
-    /// Has the capture tell how old everything is that is live now; `ended`: nothing will change any more.
+    /// Has the capture tell how old everything is that is live at its latest look at the clock; `ended`: nothing will change any more.
     pub(crate) fn sum_up(&mut self, blocks: &BlockTable, ended: bool) {
         if self.tree.capture.has_failed() {
             return;
         }
-        let elapsed = clock::now_ns().saturating_sub(self.start_ns);
+        // SAFETY: the header is mapped as long as the capture.
+        let elapsed = unsafe { (*self.tree.capture.header()).now_ns };
         let sum = if ended { History::finish } else { History::sum_ages };
         sum(&mut self.history, &mut self.tree, blocks, elapsed);
     }

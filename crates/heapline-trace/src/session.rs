@@ -401,7 +401,7 @@ pub(crate) unsafe fn settle(session: &Session) {
         (*local).inside += 1;
         let recorder = &mut *session.recorder.get();
         recorder.carry_over();
-        let now = clock::now_ns();
+        let now = recorder.now_ns();
         recorder.tree.capture.check_file();
         if !recorder.end_if_map_failed(now) {
             recorder.accounts.look(now);
