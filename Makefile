@@ -1,13 +1,13 @@
 # Everything a person or CI does with this repository. The steps themselves are in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint fmt wheel bench picture torture soak clean ci
+.PHONY: help demo test test-rust test-python lint fmt wheel bench instructions instructions-write picture torture soak sanitize clean ci
 
 ROUNDS ?= 5
 SECONDS ?= 120
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: wheel ## profile a real program (Sphinx building a manual) and print the report
 	@scripts/demo.sh
@@ -32,14 +32,23 @@ wheel: ## build the one abi3 wheel into dist/
 bench: wheel ## measure beside other profilers, ROUNDS=5; writes benches/results/DATE.md
 	@scripts/bench.sh --rounds $(ROUNDS)
 
+instructions: wheel ## hold the instructions of each path, counted by callgrind, to benches/instructions/budget.json
+	@scripts/instructions.sh
+
+instructions-write: wheel ## make what callgrind counts now that budget
+	@scripts/instructions.sh --write
+
 picture: wheel ## draw docs/report.svg, the README's picture, from a report of the demo's capture
 	@scripts/picture.sh
 
 torture: wheel ## storms of threads, forks and exceptions on every Python, SECONDS=120 for all; SEED=N repeats one
 	@scripts/torture.sh $(SECONDS)
 
-soak: wheel ## the same for an hour, then CPython's own tests while heapline records
+soak: sanitize ## the same for an hour, then CPython's own tests while heapline records; first what sanitize does
 	@scripts/torture.sh 3600 --cpython-tests
+
+sanitize: wheel ## look for memory errors: Rust tests under AddressSanitizer, a recorded program under memcheck
+	@scripts/sanitize.sh
 
 clean: ## remove everything that was built or downloaded
 	rm -rf target dist .venvs .demo .mypy_cache .ruff_cache .pytest_cache

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from child import Run, RunError, run
+from memory import FEW_BYTES, MANY_BYTES, recorder_memory_table
 from mode import MODES, Mode
 from product import captures_table, product_table
 from table import Runs, ratios
@@ -125,6 +126,13 @@ The first column in seconds, the others as ratios to it.
 The first column in MB, the others as ratios to it.
 
 {ratios(runs, [Mode("plain", "plain, MB", modes[0].command), *modes[1:]], lambda run: run.max_rss_bytes / 1e6, 1)}
+
+## The recorder's memory
+
+What RSS grows by more than without a recorder, from {FEW_BYTES // 10**6} to {MANY_BYTES // 10**6} MB of live blocks \
+made at one line.
+
+{recorder_memory_table()}
 
 ## Captures of heapline
 

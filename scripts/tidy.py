@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 MAX_LINES = 500
 # Files that may be longer, each with the reason.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "python/heapline/_native.pyi": "stubtest compares what stands in this file, and nothing that it imports",
+}
 
 SOURCES = {".rs", ".py", ".pyi", ".sh"}
 TEXTS = SOURCES | {".md", ".toml", ".txt", ".yml", ".yaml", ""}

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 __all__ = [
     "CallTree",
@@ -15,12 +15,24 @@ __all__ = [
     "TracingError",
     "UnsupportedError",
     "_Layer",
+    "_LazyTraces",
     "__version__",
+    "_close_tracing",
+    "_freeze_tracing",
+    "_get_object_traceback",
+    "_get_traces",
+    "_is_tracing_open",
+    "_open_tracing",
     "_verify",
     "_walks",
+    "clear_traces",
+    "get_traceback_limit",
+    "get_traced_memory",
+    "get_tracemalloc_memory",
     "is_tracing",
     "load",
     "main",
+    "reset_peak",
     "snapshot",
     "start",
     "stop",
@@ -49,7 +61,7 @@ def start(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     max_nodes: int = 2_097_152,
-    fold_after_nodes: int = 393_216,
+    fold_after_nodes: int = 344_064,
     max_codes: int = 262_144,
     max_string_bytes: int = 33_554_432,
 ) -> None:
@@ -145,6 +157,94 @@ class _Layer:
 
     def sizes(self) -> list[int]:
         """Requested size in bytes of every live block. Raises :class:`TracingError` if the layer is closed."""
+
+_RawFrames: TypeAlias = tuple[tuple[str, int], ...]
+_RawTrace: TypeAlias = tuple[int, int, _RawFrames, int]
+_FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None]
+
+def _open_tracing(traceback_limit: int, filters: Sequence[tuple[bool, str, int | None, bool]]) -> None:
+    """Open the layer of ``heapline.tracemalloc``, unless it is open.
+
+    Filters are inclusive or not, a pattern, a line and whether all frames are looked at.
+    """
+
+def _close_tracing() -> None:
+    """Close that layer; nothing happens when it is not open."""
+
+def _is_tracing_open() -> bool:
+    """Whether that layer is open."""
+
+def _freeze_tracing() -> _LazyTraces:
+    """The live blocks of that layer. Raises ``RuntimeError`` when it is not open."""
+
+def _get_traces() -> list[_RawTrace]:
+    """All traces as tuples: domain, size, frames (most recent first), frames in the whole stack.
+
+    An empty list when nothing is traced.
+    """
+
+def _get_object_traceback(obj: Any) -> _RawFrames | None:
+    """The frames of the block that an object lies in, most recent first; ``None`` when it is not known."""
+
+def clear_traces() -> None:
+    """Forget every block that was allocated until now."""
+
+def get_traceback_limit() -> int:
+    """How many frames a traceback shows at most: of the present tracing, or of the last."""
+
+def get_traced_memory() -> tuple[int, int]:
+    """Bytes that are live, and the most that were; ``(0, 0)`` when nothing is traced."""
+
+def get_tracemalloc_memory() -> int:
+    """Bytes that the recorder itself takes."""
+
+def reset_peak() -> None:
+    """Have the most that were live begin at what is live now."""
+
+@final
+class _LazyTraces:
+    """The live blocks of a snapshot: looks like the list of :func:`_get_traces`. Immutable."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> _RawTrace: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[_RawTrace]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __deepcopy__(self, _memo: Any) -> _LazyTraces: ...
+    def copy(self) -> _LazyTraces:
+        """The same traces once more."""
+
+    def files(self) -> list[str]:
+        """The file names that frames are numbered with."""
+
+    def spots(self) -> list[tuple[int, int, bool]]:
+        """All frames that there are: number of the file name, line, and whether a traceback shows it."""
+
+    def filter(self, filters: Sequence[_FilterParts]) -> _LazyTraces:
+        """What filters let through.
+
+        Each is inclusive or not, then: the files that match (a byte for each), a line, the frames that match (a byte
+        for each), whether all frames are looked at, and a domain.
+        """
+
+    def subset(self, keep: bytes) -> _LazyTraces:
+        """Those whose byte is not 0."""
+
+    def frames(self, traceback: int) -> _RawFrames:
+        """The frames of a traceback, most recent first, by a number that the next two gave."""
+
+    def statistics(self, by: str, cumulative: bool) -> list[tuple[_RawFrames | int, int, int, str | None]]:
+        """Groups, largest first: frames, size, count, name. Of whole tracebacks the number instead of the frames."""
+
+    def compare(
+        self, old: _LazyTraces, by: str, cumulative: bool
+    ) -> list[tuple[_RawFrames | int, int, int, int, int, str | None]]:
+        """Groups of this and an older snapshot, largest change first: frames, size, change, count, change, name.
+
+        Of whole tracebacks the number instead of the frames; if it is negative, its complement is one of the older.
+        """
 
 def main() -> int:
     """Run the command line in ``sys.argv`` and return the exit status; ``heapline run`` may end the process itself."""
@@ -315,6 +415,13 @@ class Process:
     def free_lists(self) -> str:
         """Where objects stand that Python reuses without an allocation: ``"seen"``, at the line that uses them now, or
         ``"first_site"``, at the line that first used their memory.
+        """
+
+    @property
+    def recorded(self) -> list[str]:
+        """Globs over the files whose allocations were recorded, with ``!`` in front over those whose were not.
+
+        Empty if all were.
         """
 
     @property

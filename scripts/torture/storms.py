@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import ctypes
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -26,6 +27,11 @@ from heapline import _native
 Storm = Callable[[random.Random], None]
 
 FAILED_CHILD = 9
+
+# Frames that a stack has at least where the recorder is shown a deep one.
+DEEP = 100_000
+# 3.10 allocates each frame, so a recording on the way down reads as many stacks as there are frames.
+DEEP_IF_RECORDED = DEEP if sys.version_info >= (3, 11) else 8_000
 
 
 class StormError(Exception):
@@ -125,6 +131,34 @@ def executing(rng: random.Random) -> None:
         )
 
 
+def shapes(rng: random.Random) -> None:
+    """Functions and initializers with frames of all sizes that call each other from stacks of all heights.
+
+    So frames come to lie where others had their operands: a slot that is not written to before it is read shows.
+    """
+    names: dict[str, Any] = {"Thing": Thing}
+    count = 12
+    for number in range(count):
+        variables = "".join(f"v{place} = " for place in range(rng.randrange(9)))
+        operands = "None, " * rng.randrange(7)
+        callee = f"{rng.choice('fk')}{rng.randrange(count)}(depth - 1)"
+        call = rng.choice([callee, callee, callee, "Thing(1).prop()", "Thing(1)[2]", "Thing(1 - depth % 2 * 2)"])
+        exec(
+            f"def f{number}(depth):\n"
+            f" {variables}None\n"
+            f" kept = [depth] * 3\n"
+            f" return ({operands}{call}, kept) if depth > 0 else kept\n"
+            f"class k{number}:\n"
+            f" def __init__(self, depth):\n"
+            f"  {variables}None\n"
+            f"  self.kept = [depth] * 3\n"
+            f"  if depth > 0: self.made = ({operands}{call},)\n",
+            names,
+        )
+    for _ in range(rng.randrange(50, 200)):
+        attempt(names[f"{rng.choice('fk')}{rng.randrange(count)}"], rng.randrange(9))
+
+
 def recursion(rng: random.Random) -> None:
     """Stacks a few thousand frames deep that allocate now and then, and unwind by exceptions."""
     every = rng.randrange(100, 400)
@@ -138,6 +172,46 @@ def recursion(rng: random.Random) -> None:
 
     for _ in range(3):
         attempt(descend, rng.randrange(500, 3000))
+
+
+def descend(frames: Iterator[None], stops: Iterator[int], bottom: Callable[[], None]) -> None:
+    """A frame for each item of `frames`; then allocates, and goes on with as many frames as the next stop says.
+
+    Verify mode reads the whole stack at each allocation, so most frames must not make any: what they count with is an
+    iterator that gives out `None`.
+    """
+    for _ in frames:
+        return descend(frames, stops, bottom)
+    attempt(Thing, -1)
+    for count in stops:
+        descend(itertools.repeat(None, count), stops, bottom)
+        attempt(Thing, -1)
+        kept = Thing(1)
+        kept.kept.append(2)
+        return None
+    return bottom()
+
+
+def at_depth(rng: random.Random, depth: int, bottom: Callable[[], None]) -> None:
+    """Call `bottom` below that many frames, in a thread of its own, of which some allocate on the way down and up."""
+    count = rng.randrange(4, 10)
+    reached = []
+
+    def arrive() -> None:
+        # Raises ValueError if the stack is not that deep.
+        sys._getframe(depth)
+        bottom()
+        reached.append(True)
+
+    stops = [depth // count + rng.randrange(1, 99) for _ in range(count)]
+    at_once([lambda: descend(iter(()), iter(stops), arrive)])
+    if not reached:
+        raise AssertionError("the bottom was not reached")
+
+
+def deep(rng: random.Random) -> None:
+    """A stack of a hundred thousand frames."""
+    at_depth(rng, DEEP_IF_RECORDED, lambda: attempt(Thing, rng.randrange(-1, 2)))
 
 
 def tracing(rng: random.Random) -> None:
@@ -224,32 +298,49 @@ def at_rest() -> None:
 
 
 def child_is_right(rng: random.Random) -> bool:
-    """In a forked child: whether walks and books are right, be the recording the parent's or its own."""
+    """In a forked child: whether its recording is right, be it the parent's or its own."""
     if not heapline.is_tracing():
         heapline.start()
-    for storm in rng.sample([exceptions, generators, executing, recursion], 2):
+    for storm in rng.sample([exceptions, generators, executing, shapes, recursion], 2):
         storm(rng)
     _native._verify()
     walks, _, mismatches = _native._walks()
     return walks > 0 and mismatches == 0
 
 
+def small_child_is_right() -> bool:
+    """In a child for which each allocation takes long: whether the parent's recording, if any, is right after a few."""
+    attempt(Thing, -1)
+    if not heapline.is_tracing():
+        return True
+    _native._verify()
+    return _native._walks()[2] == 0
+
+
+def fork(is_right: Callable[[], bool]) -> None:
+    """Fork, and raise if the child did not find that everything is right."""
+    process = os.fork()
+    if not process:
+        status = FAILED_CHILD
+        try:
+            # A lock that the child needs may have been held by a thread that it does not have.
+            signal.alarm(60)
+            status = 0 if is_right() else FAILED_CHILD
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status:
+        raise AssertionError(f"a forked child ended with {status}")
+
+
 def forking(rng: random.Random) -> None:
     """Forks, of whatever the other threads are doing."""
     for _ in range(rng.randrange(1, 4)):
         kept = [Thing(1) for _ in range(rng.randrange(500))]
-        process = os.fork()
-        if not process:
-            status = FAILED_CHILD
-            try:
-                # A lock that the child needs may have been held by a thread that it does not have.
-                signal.alarm(60)
-                status = 0 if child_is_right(rng) else FAILED_CHILD
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        if status:
-            raise AssertionError(f"a forked child ended with {status}")
+        if rng.random() < 0.15:
+            at_depth(rng, DEEP_IF_RECORDED, lambda: fork(small_child_is_right))
+        else:
+            fork(lambda: child_is_right(rng))
         del kept
 
 
@@ -289,9 +380,50 @@ def snapshots(rng: random.Random) -> None:
         exceptions(rng)
 
 
+def layers(rng: random.Random) -> None:
+    """Owners that begin to look, begin anew and end in the middle of everything."""
+    owners: list[tuple[Any, list[bytearray]]] = []
+    with contextlib.suppress(heapline.TracingError):
+        for _ in range(rng.randrange(3, 12)):
+            what = rng.random()
+            if not owners or (what < 0.3 and len(owners) < 3):
+                owners.append((_native._Layer(), []))
+            owner, kept = rng.choice(owners)
+            if what < 0.5:
+                owner.restart()
+                kept.clear()
+            elif what < 0.6:
+                owner.reset_peak()
+            elif what < 0.7:
+                owner.close()
+                owners.remove((owner, kept))
+                continue
+            kept.extend(bytearray(rng.randrange(1, 3000)) for _ in range(rng.randrange(50)))
+            exceptions(rng)
+            memory = owner.memory
+            least = sum(map(len, kept))
+            if memory is not None and not least <= memory[0] <= memory[1]:
+                raise AssertionError(f"{memory} in a layer with at least {least} bytes")
+            if rng.random() < 0.2 and sum(owner.sizes()) < least:
+                raise AssertionError("blocks of a layer are missing")
+
+
 STORMS: dict[str, Storm] = {
     storm.__name__: storm
-    for storm in (exceptions, generators, executing, recursion, tracing, without_gil, forking, interpreters, snapshots)
+    for storm in (
+        exceptions,
+        generators,
+        executing,
+        shapes,
+        recursion,
+        deep,
+        tracing,
+        without_gil,
+        forking,
+        interpreters,
+        snapshots,
+        layers,
+    )
 }
 
 

@@ -12,32 +12,50 @@ import argparse
 import json
 import random
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import heapline
 import storms
 from heapline import _native
 
+# One round in so many is given to a recording that begins below a deep stack.
+DEEP_ROUNDS = 25
+
 counts = [0, 0, 0]
 
 
-def stop() -> None:
-    """End the recording and count its walks."""
-    walks = _native._walks()
-    heapline.stop()
-    for place, count in enumerate(walks):
-        counts[place] += count
-    if walks[2]:
-        raise AssertionError(f"{walks[2]} of {walks[0]} walks found something else than the whole stack")
+class Recording:
+    """The recording that goes on at the moment: in memory, or to a file that is then read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "storm.heapline"
+        self.to_file = False
+
+    def start(self, rng: random.Random) -> None:
+        self.to_file = rng.random() < 0.5
+        heapline.start(self.file if self.to_file else None)
+
+    def stop(self) -> None:
+        """End the recording, count its walks and look whether the file says what the recorder said."""
+        walks = _native._walks()
+        last = heapline.stop()
+        for place, count in enumerate(walks):
+            counts[place] += count
+        if walks[2]:
+            raise AssertionError(f"{walks[2]} of {walks[0]} walks found something else than the whole stack")
+        if self.to_file and heapline.load(self.file).totals != last.totals:
+            raise AssertionError(f"the file says {heapline.load(self.file).totals}, the recorder {last.totals}")
 
 
-def storm_of_recordings(rng: random.Random) -> None:
+def storm_of_recordings(rng: random.Random, recording: Recording) -> None:
     """Recordings that begin and end while threads allocate, with the GIL and without it."""
-    heapline.stop()
+    recording.stop()
     ended = threading.Event()
-    # Snapshots and forked children want a recording.
-    beside = storms.chosen(rng, 2, without=["forking", "snapshots", "interpreters"])
+    # Snapshots and forked children want a recording; deep stacks take as long as many recordings.
+    beside = storms.chosen(rng, 2, without=["forking", "snapshots", "interpreters", "deep", "layers"])
 
     def allocate(name: str, seed: float) -> None:
         own = random.Random(seed)
@@ -47,22 +65,30 @@ def storm_of_recordings(rng: random.Random) -> None:
     def record() -> None:
         try:
             for _ in range(rng.randrange(5, 20)):
-                heapline.start()
+                recording.start(rng)
                 kept = [storms.Thing(1) for _ in range(rng.randrange(200))]
-                stop()
+                recording.stop()
                 del kept
         finally:
             ended.set()
 
     storms.at_once([record, *(lambda name=name: allocate(name, rng.random()) for name in beside)])
-    heapline.start()
+    recording.start(rng)
 
 
-def play(rng: random.Random) -> None:
+def recording_at_depth(rng: random.Random, recording: Recording) -> None:
+    """A recording that begins below a deep stack, whose frames are new to it."""
+    recording.stop()
+    storms.at_depth(rng, storms.DEEP, lambda: recording.start(rng))
+
+
+def play(number: int, rng: random.Random, recording: Recording) -> None:
     """One round."""
     kind = rng.random()
-    if kind < 0.15:
-        storm_of_recordings(rng)
+    if number % DEEP_ROUNDS == 1:
+        recording_at_depth(rng, recording)
+    elif kind < 0.15:
+        storm_of_recordings(rng, recording)
     elif kind < 0.4:
         storms.STORMS[rng.choice(sorted(storms.STORMS))](rng)
     else:
@@ -77,24 +103,26 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--rounds", type=int, default=sys.maxsize)
     options = parser.parse_args()
-    sys.setrecursionlimit(20_000)
+    sys.setrecursionlimit(storms.DEEP * 2)
     sys.setswitchinterval(1e-4)
     # 3.10 runs each Python function on the C stack.
-    threading.stack_size(64 << 20)
+    threading.stack_size(512 << 20)
     deadline = time.monotonic() + options.seconds
-    heapline.start()
     rounds = 0
-    while rounds < options.rounds and time.monotonic() < deadline:
-        rounds += 1
-        print(f"round {rounds}", flush=True)
-        rng = random.Random(f"{options.seed} {rounds}")
-        play(rng)
-        storms.at_rest()
-        _native._verify()
-        if rng.random() < 0.2:
-            stop()
-            heapline.start()
-    stop()
+    with tempfile.TemporaryDirectory() as folder:
+        recording = Recording(Path(folder))
+        recording.start(random.Random(options.seed))
+        while rounds < options.rounds and time.monotonic() < deadline:
+            rounds += 1
+            print(f"round {rounds}", flush=True)
+            rng = random.Random(f"{options.seed} {rounds}")
+            play(rounds, rng, recording)
+            storms.at_rest()
+            _native._verify()
+            if rng.random() < 0.2:
+                recording.stop()
+                recording.start(rng)
+        recording.stop()
     print(json.dumps({"rounds": rounds, "walks": counts}))
     return 0
 

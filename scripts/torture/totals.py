@@ -28,6 +28,7 @@ def program() -> list[object]:
         storms.exceptions(rng)
         storms.generators(rng)
         storms.executing(rng)
+        storms.shapes(rng)
         kept.append([storms.Thing(number % 3) for number in range(number)])
         kept.append({str(key): bytearray(key) for key in range(number * 10)})
         kept.append(zlib.compress(bytes(number * 1000)))

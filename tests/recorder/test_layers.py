@@ -7,24 +7,25 @@ from typing import Any
 Execute = Callable[..., Any]
 
 NOTHING = "no recording is going on"
+TOO_MANY = "more than 16 owners record in this process"
 
 
 def test_the_first_layer_starts_the_recording(run_plainly: Execute, targets: Path) -> None:
     finished = run_plainly([targets / "recorder" / "layers.py", "alone"])
     assert finished.status == 0, finished.err.decode()
-    assert finished.out.decode().splitlines() == [NOTHING, "end"]
+    assert finished.out.decode().splitlines() == [TOO_MANY, NOTHING, "end"]
 
 
 def test_layers_outlive_a_recording_in_memory(run_plainly: Execute, targets: Path) -> None:
     finished = run_plainly([targets / "recorder" / "layers.py"])
     assert finished.status == 0, finished.err.decode()
-    assert finished.out.decode().splitlines() == [NOTHING, NOTHING, "end"]
+    assert finished.out.decode().splitlines() == [NOTHING, TOO_MANY, NOTHING, "end"]
 
 
 def test_layers_under_run(run_recorded: Execute, targets: Path) -> None:
     finished = run_recorded([targets / "recorder" / "layers.py", "run"])
     assert finished.status == 0, finished.err.decode()
-    assert finished.out.decode().splitlines() == ["end"]
+    assert finished.out.decode().splitlines() == [TOO_MANY, "end"]
     snapshot = finished.snapshot()
     assert snapshot.process.finished
     assert snapshot.lost == []
@@ -114,7 +115,8 @@ def test_a_filter_on_the_command_line(run_recorded: Execute, script: Callable[[s
     assert "one.py:1" in err
     assert "two.py:1" not in err
     assert "script.py:2" not in err
-    assert "\nfilters of the recording left out " in err
+    assert "\nrecorded only '*.py', '!script.py', '!two.py', which left out " in err.replace("\n  ", " ")
+    assert finished.snapshot().process.recorded == ["*.py", "!script.py", "!two.py"]
 
 
 def test_a_bad_pattern_is_refused(run_plainly: Execute, script: Callable[[str], Path]) -> None:
@@ -123,3 +125,104 @@ def test_a_bad_pattern_is_refused(run_plainly: Execute, script: Callable[[str], 
     assert (finished.status, finished.out) == (2, b"")
     assert finished.err.count(b"\n") == 1
     assert b"--record" in finished.err
+
+
+REFUSED = """
+import heapline
+from heapline._native import _Layer
+layer = _Layer()
+print(heapline.is_tracing())
+for ask in (heapline.start, heapline.stop, heapline.snapshot):
+    try:
+        ask()
+    except heapline.TracingError as error:
+        print(error)
+layer.close()
+heapline.start()
+print(heapline.stop().process.finished)
+"""
+
+
+def test_a_recording_cannot_join_layers(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+    finished = run_plainly([script(REFUSED)])
+    assert finished.status == 0, finished.err.decode()
+    reason = "heapline.tracemalloc is recording: stop it first, or start this recording before it"
+    assert finished.out.decode().splitlines() == ["False", reason, NOTHING, NOTHING, "True"]
+
+
+FILTERED_BASE = """
+import heapline
+from heapline._native import _Layer, _verify
+heapline.start(include=["nothing*"])
+layer = _Layer()
+left_out = [bytearray(100_000) for _ in range(10)]
+print(layer.memory[0] < 100_000)
+heapline.stop()
+kept = [bytearray(100_000) for _ in range(10)]
+_verify()
+print(1_000_000 < layer.memory[0] < 1_100_000)
+"""
+
+
+def test_a_filter_ends_with_its_recording(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+    finished = run_plainly([script(FILTERED_BASE)])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.out.decode().splitlines() == ["True", "True"]
+
+
+TRUNCATED = """
+import os, sys, heapline
+from heapline._native import _Layer
+heapline.start(sys.argv[1])
+layer = _Layer()
+os.truncate(sys.argv[1], 0)
+kept = [bytearray(1000) for _ in range(10_000)]
+heapline.snapshot()
+print(layer.memory)
+for ask in (layer.restart, _Layer):
+    try:
+        ask()
+    except (heapline.TracingError, MemoryError) as error:
+        print(type(error).__name__)
+heapline.stop()
+print(layer.memory, _Layer().memory is not None)
+"""
+
+
+def test_layers_of_a_capture_that_fails_say_so(
+    run_plainly: Execute, script: Callable[[str], Path], tmp_path: Path
+) -> None:
+    finished = run_plainly([script(TRUNCATED), tmp_path / "a.heapline"])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.out.decode().splitlines() == ["None", "TracingError", "MemoryError", "None True"]
+
+
+FORKED = """
+import os, heapline
+from heapline._native import _Layer, _verify
+heapline.start()
+before = [bytearray(100_000) for _ in range(5)]
+layer = _Layer()
+kept = [bytearray(100_000) for _ in range(10)]
+if os.fork() == 0:
+    more = [bytearray(100_000) for _ in range(10)]
+    assert 2_000_000 < layer.memory[0] < 2_100_000, layer.memory
+    del before
+    del kept
+    assert 1_000_000 < layer.memory[0] < 1_100_000, layer.memory
+    _verify()
+    layer.restart()
+    _verify()
+    heapline.stop()
+    assert layer.memory[0] < 100_000, layer.memory
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+print(1_000_000 < layer.memory[0] < 1_100_000)
+_verify()
+"""
+
+
+def test_a_forked_child_has_its_parents_layers(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+    finished = run_plainly([script(FORKED)])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.out.decode().splitlines() == ["0", "True"]

@@ -146,3 +146,34 @@ def test_closed_descriptors(run_plainly: Execute, targets: Path, tmp_path: Path)
     snapshot = heapline.load(capture)
     assert snapshot.process.finished
     assert snapshot.totals.stacks > 9000
+
+
+BEYOND = """
+import heapline, sys
+heapline.start(**{{sys.argv[1]: int(sys.argv[2])}})
+for number in range(400):
+    exec(compile(f"def made_{{number}}{long}():\\n return bytearray(100)\\nmade_{{number}}{long}()", "<made>", "exec"))
+
+def recurse(depth):
+    return [bytearray(10), recurse(depth - 1)] if depth else None
+
+kept = [recurse(depth) for depth in range(60)]
+heapline._native._verify()
+snapshot = heapline.stop()
+print([loss.kind for loss in snapshot.lost])
+print(any("<function beyond the limit>" in str(row.name) for row in snapshot.statistics("function")))
+without = sum(row.allocated_bytes for row in snapshot.statistics("stack") if not row.stack)
+print(without < snapshot.totals.allocated_bytes / 10)
+"""
+
+
+@pytest.mark.parametrize("option", ["max_codes=256", "max_string_bytes=65536"])
+def test_functions_beyond_the_limit_keep_their_callers(
+    run_plainly: Execute, script: Callable[[str], Path], option: str
+) -> None:
+    """One table at its limit says nothing of the disk, and keeps no other from growing."""
+    name, value = option.split("=")
+    program = script(BEYOND.format(long="_" + "x" * 400 if name == "max_string_bytes" else ""))
+    finished = run_plainly([program, name, value])
+    assert finished.status == 0, finished.err.decode()
+    assert finished.out.decode().splitlines() == ["['names']", "True", "True"]

@@ -37,6 +37,7 @@ mod strings;
 pub mod testing;
 mod timeline;
 mod totals;
+pub mod traces;
 mod tree;
 mod tree_builder;
 mod trend;

@@ -90,6 +90,47 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
     })
 }
 
+/// Reads the tree of a capture, and of each of its accounts the node and the domain; counters are not read.
+pub(crate) fn load_tree(source: &dyn ReadAt) -> Result<(Tree, Vec<Origins>), Error> {
+    let head = Head::read(source)?;
+    let mut reader = Reader { source, progress: &mut |_, _| {}, done_bytes: 0, all_bytes: 0 };
+    let strings = reader.strings(&head)?;
+    let search_path = reader.facts(&head, &strings)?.search_path();
+    let mut names = Names::new(&strings);
+    let codes = reader.codes(&head, &mut names)?;
+    let nodes = reader.nodes(&head, &head, &codes, &mut names)?;
+    let mut origins = Vec::with_capacity(head.records(TableId::Accounts) as usize);
+    reader.read(&head, TableId::Accounts, head.records(TableId::Accounts), |bytes| {
+        for account in bytes.chunks_exact(Account::BYTES).filter_map(Account::decode) {
+            let node = nodes.node_of.get(account.node as usize).copied().unwrap_or(0);
+            let domain = nodes.domains.get(&account.node).copied().unwrap_or(0);
+            origins.push(Origins { node, domain });
+        }
+        Ok(())
+    })?;
+    let names = names.into_texts();
+    let sources = codes.files.iter().map(|&name| Arc::new(describe(&search_path, name, &names))).collect();
+    let tree = Tree {
+        sources,
+        names,
+        functions: codes.functions,
+        places: nodes.places,
+        parents: nodes.parents,
+        place_of: nodes.place_of,
+        accounts: Accounts { nodes: Vec::new(), measures: Vec::new() },
+    };
+    Ok((tree, origins))
+}
+
+/// Where the blocks of an account come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origins {
+    /// The node that allocated; the root if it is not known.
+    pub(crate) node: u32,
+    /// The domain that they belong to; 0 is Python's own.
+    pub(crate) domain: u32,
+}
+
 /// The file with this name, which may be one that the capture does not hold.
 fn describe(search_path: &SearchPath, name: u32, names: &[Arc<str>]) -> Source {
     let text = &names[name as usize];

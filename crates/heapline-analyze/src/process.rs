@@ -29,6 +29,9 @@ pub struct Process {
     /// What is known of memory that the interpreter uses again without an allocation (free lists): `seen`, or
     /// `first_site`, where such objects stand at the line that first used their memory.
     pub free_lists: String,
+    /// Globs over the files whose allocations were recorded, with `!` in front over those whose were not; none if all
+    /// were.
+    pub recorded: Vec<String>,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     pub started_unix_ns: u64,
     /// From the start of the recording to the recorder's last look at the clock or the high-water mark, whichever is

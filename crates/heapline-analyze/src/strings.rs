@@ -4,6 +4,7 @@
 //! of the table, are followed: strings then never overlap, and all names together are no larger than the
 //! table.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use heapline_format::STRING_ALIGN;
@@ -88,6 +89,11 @@ impl<'a> Names<'a> {
         });
         self.by_id.insert(id, name);
         name
+    }
+
+    /// The text with this string id, which does not become a name.
+    pub(crate) fn text_of(&self, id: u32) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.table.get(id).unwrap_or_default())
     }
 
     /// The name with this number.

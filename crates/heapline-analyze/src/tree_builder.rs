@@ -54,6 +54,8 @@ pub(crate) struct Nodes {
     pub(crate) node_of: Vec<u32>,
     /// For each place of the capture the one that it became: those of one line are one.
     frames: Vec<u32>,
+    /// Numbers of the domains of those nodes of the capture that stand for one.
+    pub(crate) domains: FxHashMap<u32, u32>,
     /// As in [`crate::tree::Tree`].
     pub(crate) parents: Vec<u32>,
     /// As in [`crate::tree::Tree`].
@@ -74,6 +76,7 @@ impl Nodes {
         Ok(Self {
             node_of: Vec::with_capacity(nodes),
             frames: Vec::with_capacity(places),
+            domains: FxHashMap::default(),
             parents: Vec::with_capacity(nodes),
             place_of: Vec::with_capacity(nodes),
             places: Vec::with_capacity(places),
@@ -90,8 +93,8 @@ impl Nodes {
 
     /// Adds the next node of the capture.
     ///
-    /// Nodes of kinds that reports do not show yet (tags, domains, native frames) are counted at their
-    /// parent.
+    /// Nodes of kinds that reports do not show yet (tags, native frames) are counted at their parent, and so are
+    /// blocks of other domains: they belong to the frame that announced them.
     pub(crate) fn add(&mut self, node: Node, codes: &Codes, names: &mut Names<'_>) -> Result<(), Error> {
         let index = self.node_of.len();
         let kind = node.kind();
@@ -127,7 +130,15 @@ impl Nodes {
                 self.place(PlaceKey::Overflow, || Place::Unattributed(OVERFLOW.into()))
             }
             Some(NodeKind::Root) => return Err(Error::damaged(format!("node {index} is a second root"))),
-            Some(NodeKind::Tag | NodeKind::Domain | NodeKind::NativeFrame) | None => {
+            Some(NodeKind::Domain) => {
+                // A label that is no number is one that this version does not know.
+                if let Ok(domain) = names.text_of(node.subject()).parse() {
+                    self.domains.insert(index as u32, domain);
+                }
+                self.node_of.push(parent);
+                return Ok(());
+            }
+            Some(NodeKind::Tag | NodeKind::NativeFrame) | None => {
                 self.node_of.push(parent);
                 return Ok(());
             }

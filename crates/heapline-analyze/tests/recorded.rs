@@ -1,6 +1,7 @@
 //! A capture that the recorder really made, of each format version: every later reader must open it and say the same.
 //! It was made by `heapline run sample.py` on CPython 3.13; the program lies beside it.
 
+use heapline_analyze::traces::{Block, KeyType, Traces, compare};
 use heapline_analyze::{Filter, Group, GroupBy, OrderBy, Snapshot, Status};
 use proptest::prelude::*;
 
@@ -48,6 +49,34 @@ fn ask(snapshot: &Snapshot) {
     }
 }
 
+/// Asks everything of traces, if these bytes have so many accounts.
+fn ask_traces(bytes: &[u8]) -> bool {
+    let blocks = || (0..100).map(|account| Block { account, size: 10 }).collect();
+    let Ok(traces) = Traces::from_bytes(bytes, blocks(), vec![(7, 1 << 40)], 25) else { return false };
+    let frames: u32 =
+        (0..traces.len()).filter_map(|index| traces.get(index)).map(|trace| trace.total_frames).sum();
+    assert!(frames >= 101);
+    for key_type in ["traceback", "filename", "lineno", "function", "module", "thread"] {
+        let key_type = KeyType::from_name(key_type).expect("a key type");
+        for cumulative in [false, true] {
+            let statistics = traces.statistics(key_type, cumulative);
+            let count: u64 = statistics.rows.iter().map(|row| row.count).sum();
+            assert!(cumulative || count == 101);
+            statistics.rows.iter().for_each(|row| assert!(statistics.label(row).text.len() < 1 << 20));
+        }
+        let comparison = compare(&traces, &traces, key_type, false);
+        assert!(comparison.rows.iter().all(|row| row.bytes_change == 0));
+    }
+    assert!(traces.filter_stacks(|frames| frames.len() > 25).is_empty());
+    true
+}
+
+#[test]
+fn version_1_has_traces() {
+    assert!(ask_traces(V1));
+    assert!(!ask_traces(&V1[..5000]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -68,5 +97,6 @@ proptest! {
         if let Ok(snapshot) = Snapshot::from_bytes(&bytes) {
             ask(&snapshot);
         }
+        ask_traces(&bytes);
     }
 }

@@ -99,7 +99,7 @@ pub(crate) struct RunArguments {
     pub(crate) output: Option<PathBuf>,
     /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
     #[arg(long = "record", value_name = "GLOB")]
-    recorded: Vec<String>,
+    pub(crate) recorded: Vec<String>,
     #[command(flatten)]
     pub(crate) selection: Selection,
 }
@@ -262,6 +262,9 @@ fn parse_filter(option: &str, globs: &[String]) -> Result<Filter, Refusal> {
     let (exclude, include): (Vec<String>, Vec<String>) =
         globs.iter().cloned().partition(|glob| glob.starts_with('!'));
     let exclude: Vec<String> = exclude.iter().map(|glob| glob[1..].to_owned()).collect();
+    if include.iter().chain(&exclude).any(String::is_empty) {
+        return Err(Refusal::mistake(&format!("{option}: a pattern cannot be empty")));
+    }
     Filter::new(&include, &exclude).map_err(|error| Refusal::mistake(&format!("{option}: {error}")))
 }
 

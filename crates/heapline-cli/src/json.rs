@@ -105,6 +105,7 @@ impl<'a> Serialize for ProcessObject<'a> {
         object.serialize_field("allocator", &known(&process.allocator))?;
         object.serialize_field("frame_access", &known(&process.frame_access))?;
         object.serialize_field("free_lists", &known(&process.free_lists))?;
+        object.serialize_field("recorded", &process.recorded)?;
         object.serialize_field("started_unix_ns", &process.started_unix_ns)?;
         object.serialize_field("duration_ns", &process.duration_ns)?;
         let finished = process.status == Status::Finished;

@@ -128,6 +128,7 @@ fn mistakes_of_run() {
             &["run", "--filter", "a[", "x"],
             "--filter: bad pattern \"a[\": unclosed character class; missing ']'",
         ),
+        (&["run", "--record", "!", "x"], "--record: a pattern cannot be empty"),
         (
             &["run", "--record", "a[", "x"],
             "--record: bad pattern \"a[\": unclosed character class; missing ']'",

@@ -68,7 +68,8 @@ numbered! {
         Overflow = 4,
         /// Reserved: a tag set by the program.
         Tag = 5,
-        /// Reserved: an allocator domain other than Python's own.
+        /// Blocks of a domain other than Python's own, announced by the frame or root that is the parent; the label is the
+        /// domain's number in decimal.
         Domain = 6,
         /// Reserved: a native frame.
         NativeFrame = 7,

@@ -53,4 +53,7 @@ meta_keys! {
     /// What is known of memory that the interpreter uses again without an allocation (free lists): `seen`, or
     /// `first_site`, where such objects stand at the line that first used their memory.
     FreeLists = "free_lists",
+    /// A glob over files whose allocations were recorded and no others, or with `!` in front over files whose were not;
+    /// repeated.
+    Recorded = "recorded",
 }

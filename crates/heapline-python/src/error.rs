@@ -67,7 +67,11 @@ pub(crate) fn from_question(error: &heapline_analyze::Error) -> PyErr {
 pub(crate) fn from_trace(error: &heapline_trace::Error) -> PyErr {
     use heapline_trace::Error;
     match error {
-        Error::AlreadyTracing | Error::NotTracing => TracingError::new_err(error.to_string()),
+        Error::AlreadyTracing
+        | Error::NotTracing
+        | Error::LayersOnly
+        | Error::TooManyOwners(_)
+        | Error::NodeLimit => TracingError::new_err(error.to_string()),
         Error::Unsupported(_) => UnsupportedError::new_err(error.to_string()),
         // With a number, Python chooses the subclass: FileNotFoundError, PermissionError...
         Error::Output { path, reason, errno: Some(errno) } => {

@@ -39,6 +39,13 @@ impl Layer {
     }
 }
 
+impl Drop for Layer {
+    fn drop(&mut self) {
+        // SAFETY: objects are taken apart with the GIL held, the main interpreter's as in `open`.
+        unsafe { heapline_trace::close_layer(self.id) };
+    }
+}
+
 #[pymethods]
 impl Layer {
     #[new]

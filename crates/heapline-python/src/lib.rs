@@ -12,6 +12,7 @@ mod error;
 mod process;
 mod snapshot;
 mod statistic;
+mod traces;
 
 #[cfg(recordable)]
 mod exit_report;
@@ -31,6 +32,8 @@ mod recorder;
 mod run;
 #[cfg(unix)]
 mod signal;
+#[cfg(recordable)]
+mod tracemalloc;
 
 #[cfg(not(recordable))]
 #[path = "layer_absent.rs"]
@@ -38,6 +41,9 @@ mod layer;
 #[cfg(not(recordable))]
 #[path = "recorder_absent.rs"]
 mod recorder;
+#[cfg(not(recordable))]
+#[path = "tracemalloc_absent.rs"]
+mod tracemalloc;
 
 /// Everything that Python can import from here.
 #[pymodule]
@@ -58,6 +64,13 @@ mod _native {
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]
     use crate::statistic::{Frame, Statistic};
+    #[pymodule_export]
+    use crate::tracemalloc::{
+        _close_tracing, _freeze_tracing, _get_object_traceback, _get_traces, _is_tracing_open, _open_tracing,
+        clear_traces, get_traceback_limit, get_traced_memory, get_tracemalloc_memory, reset_peak,
+    };
+    #[pymodule_export]
+    use crate::traces::LazyTraces;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python packages use")]

@@ -33,6 +33,7 @@ pub(crate) struct Process {
     /// Where objects stand that Python reuses without an allocation: ``"seen"``, at the line that uses them now, or
     /// ``"first_site"``, at the line that first used their memory.
     free_lists: String,
+    recorded: Vec<String>,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     started_unix_ns: u64,
     /// Length of the recording until the recorder last looked at its clock, nanoseconds.
@@ -60,6 +61,7 @@ impl Process {
             allocator: process.allocator.clone(),
             frame_access: process.frame_access.clone(),
             free_lists: process.free_lists.clone(),
+            recorded: process.recorded.clone(),
             started_unix_ns: process.started_unix_ns,
             duration_ns: process.duration_ns,
             finished: process.status == Status::Finished,

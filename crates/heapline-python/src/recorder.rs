@@ -35,11 +35,10 @@ pub(crate) enum Owner {
 
 /// Starts the recorder.
 pub(crate) fn begin(
-    py: Python<'_>,
+    _py: Python<'_>,
     options: heapline_trace::Options,
     owner: Owner,
 ) -> Result<(), heapline_trace::Error> {
-    let _ = py;
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of
     // PyO3's loads in no other. A Python function is calling.
     unsafe { heapline_trace::start(options) }?;
@@ -50,7 +49,7 @@ pub(crate) fn begin(
 // The signature below needs literals: introspection shows nothing else.
 const _: () = {
     let default = Limits::DEFAULT;
-    assert!(default.nodes == 2_097_152 && default.fold_after_nodes == 393_216);
+    assert!(default.nodes == 2_097_152 && default.fold_after_nodes == 344_064);
     assert!(default.codes == 262_144 && default.string_bytes == 33_554_432);
 };
 
@@ -62,12 +61,12 @@ const _: () = {
     include = Vec::new(),
     exclude = Vec::new(),
     max_nodes = 2_097_152,
-    fold_after_nodes = 393_216,
+    fold_after_nodes = 344_064,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
 #[pyo3(
-    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=393216, \
+    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=344064, \
     max_codes=262144, max_string_bytes=33554432)"
 )]
 #[expect(
@@ -88,7 +87,9 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
-    let meta = facts::collect(py, &facts::running_program(py)?)?;
+    let mut meta = facts::collect(py, &facts::running_program(py)?)?;
+    meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
+    meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));
     let filter = Filter::new(&include, &exclude).map_err(|error| error::from_question(&error))?;
     let filter = (include.len() + exclude.len() > 0).then(|| stack_filter(filter, &meta));
     let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py), filter };
@@ -106,7 +107,7 @@ pub(crate) fn stack_filter(filter: Filter, facts: &[(MetaKey, String)]) -> Stack
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.
-fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
     static WARNED: PyOnceLock<()> = PyOnceLock::new();
     let Some(FrameAccess::Public(reason)) = heapline_trace::frame_access() else { return Ok(()) };
     WARNED.get_or_try_init(py, || {

@@ -19,12 +19,12 @@ pub(crate) const REASON: &str =
     include = Vec::new(),
     exclude = Vec::new(),
     max_nodes = 2_097_152,
-    fold_after_nodes = 393_216,
+    fold_after_nodes = 344_064,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
 #[pyo3(
-    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=393216, \
+    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=344064, \
     max_codes=262144, max_string_bytes=33554432)"
 )]
 #[expect(

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 
 use heapline_cli::RunOptions;
+use heapline_format::MetaKey;
 use heapline_trace::Error;
 use pyo3::prelude::*;
 
@@ -20,7 +21,7 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// Runs a program and returns its exit status, or raises its `SystemExit`.
 pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
-    let RunOptions { quiet, output, recorded, report, target, arguments } = options;
+    let RunOptions { quiet, output, recorded, recorded_globs, report, target, arguments } = options;
     let program = match Program::find(py, &target, arguments)? {
         Ok(program) => program,
         Err(reason) => {
@@ -36,7 +37,8 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
         standard_error: FileIdentity::of_standard_error(),
     };
     exit_report.register(py)?;
-    let meta = facts::collect(py, &program.name)?;
+    let mut meta = facts::collect(py, &program.name)?;
+    meta.extend(recorded_globs.into_iter().map(|glob| (MetaKey::Recorded, glob)));
     let output = output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)));
     let jit = interpreter::has_jit(py);
     let options = |output| heapline_trace::Options {

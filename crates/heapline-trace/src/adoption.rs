@@ -71,6 +71,11 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
                 accounts.inherit(block.account, block.size);
             }
         });
+        session.tracked.for_each(|domain, block| {
+            if block.account < tree.table.account_count() {
+                accounts.inherit(tree.domain_account(block.account, domain), block.size);
+            }
+        });
         accounts.stand_at_mark(clock::now_ns());
     }
     Ok(())

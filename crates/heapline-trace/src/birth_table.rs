@@ -23,6 +23,7 @@ use crate::capture::{Capture, TableSpace};
 use crate::clock;
 use crate::errno::preserving_errno;
 use crate::region::Region;
+use crate::tracked::TrackedBlocks;
 use crate::tree::Tree;
 
 /// Age classes of known births.
@@ -38,6 +39,28 @@ const _: () = assert!(MOST_SPACE < BirthExtent::LIMIT as usize);
 const RATIO: u64 = 100;
 /// The first pass.
 const FIRST_PASS_NS: u64 = 64 << 20;
+
+/// Everything that is live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiveBlocks<'a> {
+    pub(crate) table: &'a BlockTable,
+    pub(crate) tracked: &'a TrackedBlocks,
+}
+
+impl LiveBlocks<'_> {
+    fn for_each(self, tree: &Tree, mut visit: impl FnMut(Block)) {
+        self.table.for_each(|entry| match entry {
+            Entry::Block(block) => visit(block),
+            Entry::Watched(number) => tree.watched_block(number).into_iter().for_each(&mut visit),
+            Entry::Nothing => {}
+        });
+        self.tracked.for_each(|domain, block| {
+            if let Some(account) = tree.known_domain_account(block.account, domain) {
+                visit(Block { account, ..block });
+            }
+        });
+    }
+}
 
 /// What is live of one class.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +108,7 @@ impl BirthTable {
 
     /// Makes a pass if it is time for one.
     #[inline]
-    pub(crate) fn note(&mut self, tree: &mut Tree, blocks: &BlockTable, elapsed_ns: u64) {
+    pub(crate) fn note(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
         if elapsed_ns >= self.next_ns {
             self.pass(tree, blocks, elapsed_ns);
         }
@@ -93,7 +116,7 @@ impl BirthTable {
 
     /// Sums what is live now. Without memory, or room in the capture, what was summed before stays.
     #[cold]
-    pub(crate) fn pass(&mut self, tree: &mut Tree, blocks: &BlockTable, elapsed_ns: u64) {
+    pub(crate) fn pass(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
         let before = clock::work_ns();
         preserving_errno(|| {
             let last = base_tick::at(elapsed_ns);
@@ -140,7 +163,7 @@ struct Rows {
 
 impl Rows {
     /// Nothing if there is no memory for it.
-    fn of(tree: &Tree, blocks: &BlockTable, last: u32) -> Option<Self> {
+    fn of(tree: &Tree, blocks: LiveBlocks<'_>, last: u32) -> Option<Self> {
         let nodes = &tree.table;
         let kept = kept(tree)?;
         let node_count = nodes.node_count();
@@ -164,22 +187,16 @@ impl Rows {
         }
         let rows_mut = rows.as_mut_slice();
         let accounts = nodes.account_count();
-        let mut count = |block: Block| {
+        blocks.for_each(tree, |block| {
             if block.account >= accounts {
                 return;
             }
             let node = nodes.node_of(block.account);
             let place = row_of[node as usize] as usize;
             let place = if rows_mut[place].node == node { place } else { place + 1 };
-            let row = &mut rows_mut[place];
-            let sum = &mut row.classes[class(block.birth, last)];
+            let sum = &mut rows_mut[place].classes[class(block.birth, last)];
             sum.bytes = sum.bytes.wrapping_add(block.size as u64);
             sum.count += 1;
-        };
-        blocks.for_each(|entry| match entry {
-            Entry::Block(block) => count(block),
-            Entry::Watched(number) => tree.watched_block(number).into_iter().for_each(&mut count),
-            Entry::Nothing => {}
         });
         Some(rows)
     }

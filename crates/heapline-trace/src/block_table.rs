@@ -329,6 +329,21 @@ impl BlockTable {
         Ok(known)
     }
 
+    /// Whether a block here, for which no allocator vouches, would use no slot that another one has.
+    pub(crate) fn is_clear(&self, address: usize, size: usize) -> bool {
+        let slots = match size {
+            0..=16 => 1,
+            17..=LOW_SIZE_MASK => 2,
+            _ => 4,
+        };
+        address & ASIDE != 0
+            || (0..slots).all(|slot| {
+                let address = address + slot * 16;
+                address & ASIDE == 0
+                    && self.slot(address).is_none_or(|slot| slot.load(Ordering::Relaxed) == 0)
+            })
+    }
+
     /// Bytes of memory that the table takes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         self.chunks.resident_bytes()

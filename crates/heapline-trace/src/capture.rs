@@ -171,6 +171,17 @@ impl Capture {
         unsafe { AtomicU64::from_ptr(self.header.base().add(LOST_OFFSET + kind as usize * 8).cast()) }
     }
 
+    /// What was lost, by kind.
+    pub(crate) fn losses(&self) -> [u64; LOST_SLOTS] {
+        // SAFETY: the counters lie inside the header region, 8-aligned.
+        unsafe { self.header.base().add(LOST_OFFSET).cast::<[u64; LOST_SLOTS]>().read() }
+    }
+
+    pub(crate) fn set_losses(&mut self, losses: [u64; LOST_SLOTS]) {
+        // SAFETY: as above.
+        unsafe { self.header.base().add(LOST_OFFSET).cast::<[u64; LOST_SLOTS]>().write(losses) };
+    }
+
     /// Reserves the address space of a table that grows up to `limit_bytes`, and gives it its first extent.
     pub(crate) fn table(
         &mut self,
@@ -213,6 +224,10 @@ impl Capture {
 
     /// Gives a table its next extent. After a failure the next second's attempts fail at once.
     pub(crate) fn grow(&mut self, table: &mut TableSpace) -> Result<(), Full> {
+        // A table at its own limit says nothing of the disk.
+        if table.committed >= table.space.bytes() {
+            return Err(Full);
+        }
         let now = clock::now_ns();
         if now < self.retry_ns {
             return Err(Full);

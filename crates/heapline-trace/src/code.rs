@@ -186,6 +186,12 @@ impl CodeTable {
         }
     }
 
+    /// The entry of a code object that is under watch.
+    pub(crate) fn code_of(&self, address: usize) -> Option<u32> {
+        let number = self.by_address.get(&address)?;
+        Some(self.watched.get(*number as usize)?.as_ref()?.code)
+    }
+
     /// The entry of a code object in the capture.
     pub(crate) fn get(&self, code: u32) -> Option<Code> {
         // SAFETY: entries below the count were written, and never change.

@@ -54,10 +54,11 @@ impl Accounts {
         counters: *mut Counters,
         count: *const u64,
         start_ns: u64,
+        layers: LayerTable,
     ) -> Self {
         // SAFETY: as the caller promises.
         unsafe { (*header).at_high_water_mark = 1 };
-        Self { header, accounts, counters, count, start_ns, rss_ns: 0, layers: LayerTable::new() }
+        Self { header, accounts, counters, count, start_ns, rss_ns: 0, layers }
     }
 
     /// # Safety
@@ -79,7 +80,7 @@ impl Accounts {
             counters.live_count = counters.live_count.wrapping_add(1);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
             counters.allocated_count = counters.allocated_count.wrapping_add(1);
-            if self.layers.has(account) {
+            if !self.layers.is_empty() {
                 self.layers.allocated(account, size as u64);
             }
         }
@@ -95,7 +96,7 @@ impl Accounts {
             let counters = &mut *self.counters.add(account as usize);
             counters.live_bytes = counters.live_bytes.wrapping_sub(size as u64);
             counters.live_count = counters.live_count.wrapping_sub(1);
-            if self.layers.has(account) {
+            if !self.layers.is_empty() {
                 self.layers.freed(account, size as u64);
             }
         }
@@ -119,10 +120,8 @@ impl Accounts {
                 let counters = &mut *self.counters.add(to as usize);
                 counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
                 counters.live_count = counters.live_count.wrapping_add(1);
-                if self.layers.has(from) {
+                if !self.layers.is_empty() {
                     self.layers.freed(from, size as u64);
-                }
-                if self.layers.has(to) {
                     self.layers.allocated(to, size as u64);
                 }
             }
@@ -145,7 +144,7 @@ impl Accounts {
             counters.live_count = counters.live_count.wrapping_add(batch.allocated_count as u32);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(batch.allocated_bytes);
             counters.allocated_count = counters.allocated_count.wrapping_add(batch.allocated_count);
-            if self.layers.has(account) {
+            if !self.layers.is_empty() {
                 self.layers.allocated(account, batch.allocated_bytes);
                 self.layers.freed(account, batch.freed_bytes);
             }
@@ -270,7 +269,7 @@ impl Accounts {
             let header = &mut *self.header;
             header.live_bytes = header.live_bytes.wrapping_add(size as u64);
             header.live_count = header.live_count.wrapping_add(1);
-            if self.layers.has(account) {
+            if !self.layers.is_empty() {
                 self.layers.allocated(account, size as u64);
             }
         }
@@ -343,9 +342,12 @@ mod tests {
         let mut blocks: Vec<(u32, usize)> = Vec::new();
         // SAFETY: header, records and counters outlive the accounts and are only read through the same pointers.
         let (header, counters, records) = (&raw mut *header, counters.as_mut_ptr(), records.as_mut_ptr());
+        let generations = [0; ACCOUNTS];
+        // SAFETY: as above; no layer is opened.
+        let layers = unsafe { LayerTable::new(generations.as_ptr()) }.expect("memory");
         // SAFETY: as above.
         let mut accounts =
-            unsafe { Accounts::new(header, records, counters, &raw const count, clock::now_ns()) };
+            unsafe { Accounts::new(header, records, counters, &raw const count, clock::now_ns(), layers) };
         for (account, size, free) in operations {
             if free && !blocks.is_empty() {
                 let (account, size) = blocks.swap_remove(size % blocks.len());

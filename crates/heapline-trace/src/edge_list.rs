@@ -226,15 +226,23 @@ impl EdgeList {
 
     /// Moves the edges of a node from its list to the hash table.
     unsafe fn crowd(&mut self, parent: u32) -> io::Result<()> {
-        // SAFETY: as in `length`. Should the table find no memory half way, the list is still whole.
+        // SAFETY: as in `length`. Should the table find no memory half way, the list is still whole, and the table is to
+        // know nothing of it: the list may change before the next attempt.
         unsafe {
-            let mut link = *self.first(parent);
+            let first = *self.first(parent);
+            let mut link = first;
             while link != 0 {
-                let key = (*self.edge(link - 1)).key;
-                if self.crowded.find(parent, key).is_none() {
-                    self.crowded.insert(parent, key, link - 1)?;
+                let edge = *self.edge(link - 1);
+                if let Err(error) = self.crowded.insert(parent, edge.key, link - 1) {
+                    let mut copied = first;
+                    while copied != link {
+                        let edge = *self.edge(copied - 1);
+                        self.crowded.remove(parent, edge.key);
+                        copied = edge.next;
+                    }
+                    return Err(error);
                 }
-                link = (*self.edge(link - 1)).next;
+                link = edge.next;
             }
             *self.first(parent) = CROWDED;
         }

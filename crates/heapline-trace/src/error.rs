@@ -9,6 +9,9 @@ pub enum Error {
     /// `start` while a recording is going on.
     #[error("a recording is already going on")]
     AlreadyTracing,
+    /// `start` while layers record, which another recording cannot join.
+    #[error("heapline.tracemalloc is recording: stop it first, or start this recording before it")]
+    LayersOnly,
     /// `stop` or `freeze` without a recording.
     #[error("no recording is going on")]
     NotTracing,
@@ -25,6 +28,12 @@ pub enum Error {
         /// The system's number for it, if it was the system that said so.
         errno: Option<i32>,
     },
+    /// More owners than can record at once.
+    #[error("more than {0} owners record in this process")]
+    TooManyOwners(usize),
+    /// An owner cannot begin anew: most stacks that the capture may hold are in use.
+    #[error("the recording holds too many stacks to begin anew (max_nodes)")]
+    NodeLimit,
     /// The recorder's own memory could not be had.
     #[error("the recorder could not reserve memory: {}", crate::capture_file::describe(.0))]
     Memory(std::io::Error),

@@ -63,6 +63,20 @@ macro_rules! api {
                     }),)*
                 })
             }
+
+            /// An interpreter none of whose functions may be called, for tests to put some in their places.
+            #[cfg(test)]
+            pub(crate) fn absent() -> Self {
+                Self {
+                    $($rname: {
+                        unsafe extern "C" fn absent($(_: $rarg),*) $(-> $rret)? {
+                            std::process::abort()
+                        }
+                        absent
+                    },)*
+                    $($oname: None,)*
+                }
+            }
         }
     };
 }
@@ -106,6 +120,11 @@ api! {
         error_print = "PyErr_PrintEx": fn(c_int);
         gc_disable = "PyGC_Disable": fn() -> c_int;
         gc_enable = "PyGC_Enable": fn() -> c_int;
+        tuple_new = "PyTuple_New": fn(isize) -> *mut PyObject;
+        /// Takes the item over, also when it fails.
+        tuple_set_item = "PyTuple_SetItem": fn(*mut PyObject, isize, *mut PyObject) -> c_int;
+        decode_utf8 = "PyUnicode_DecodeUTF8": fn(*const c_char, isize, *const c_char) -> *mut PyObject;
+        long_from_unsigned = "PyLong_FromUnsignedLong": fn(std::ffi::c_ulong) -> *mut PyObject;
         get_version = "Py_GetVersion": fn() -> *const c_char;
     }
     optional {

@@ -17,6 +17,7 @@ use heapline_format::LossKind;
 
 use crate::adoption;
 use crate::errno::preserving_errno;
+use crate::got;
 use crate::hooks;
 use crate::remote;
 use crate::session::Session;
@@ -165,6 +166,17 @@ fn forget(address: usize) {
     }
 }
 
+/// The same for a block that an extension module has announced, where a thread cannot take the recording over.
+pub(crate) fn forget_tracked(domain: u32, address: usize) {
+    if inherits() {
+        let _desk = remote::desk();
+        // SAFETY: as in `adopt`.
+        if let Some(inherited) = unsafe { SESSION.inherited.load(Ordering::Acquire).as_ref() } {
+            inherited.tracked.take(domain, address);
+        }
+    }
+}
+
 unsafe extern "C" fn before() {
     if is_stray() {
         OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
@@ -187,7 +199,10 @@ unsafe extern "C" fn in_parent() {
 
 unsafe extern "C" fn in_child() {
     // SAFETY: a forked child has one thread, this one.
-    unsafe { remote::reset_after_fork() };
+    unsafe {
+        remote::reset_after_fork();
+        got::reset_after_fork();
+    }
     SESSION.store(std::ptr::null_mut(), Ordering::Relaxed);
     SESSION.inherited.store(std::ptr::null_mut(), Ordering::Relaxed);
     let session = OWNED.load(Ordering::Relaxed);
@@ -200,6 +215,7 @@ unsafe extern "C" fn in_child() {
     // SAFETY: as above; what is owned stays, and the capture's descriptor is this process' own copy.
     let was_inside = unsafe {
         (*session).blocks.reset_after_fork();
+        (*session).tracked.reset_after_fork();
         (*(*session).recorder.get()).tree.capture.leave_file();
         (*thread_local::current()).inside != 0
     };

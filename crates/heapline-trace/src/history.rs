@@ -2,8 +2,7 @@
 
 use std::io;
 
-use crate::birth_table::BirthTable;
-use crate::block_table::BlockTable;
+use crate::birth_table::{BirthTable, LiveBlocks};
 use crate::capture::Capture;
 use crate::delta_table::DeltaTable;
 use crate::timeline::Timeline;
@@ -41,7 +40,7 @@ impl History {
     pub(crate) fn note(
         &mut self,
         tree: &mut Tree,
-        blocks: Option<&BlockTable>,
+        blocks: Option<LiveBlocks<'_>>,
         elapsed_ns: u64,
         resident: Option<u64>,
     ) {
@@ -53,12 +52,12 @@ impl History {
     }
 
     /// Sums the ages of what is live now.
-    pub(crate) fn sum_ages(&mut self, tree: &mut Tree, blocks: &BlockTable, elapsed_ns: u64) {
+    pub(crate) fn sum_ages(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
         self.births.pass(tree, blocks, elapsed_ns);
     }
 
     /// Completes everything: nothing comes after this time.
-    pub(crate) fn finish(&mut self, tree: &mut Tree, blocks: &BlockTable, elapsed_ns: u64) {
+    pub(crate) fn finish(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
         self.deltas.finish(&mut tree.capture, &tree.table, elapsed_ns);
         self.births.pass(tree, blocks, elapsed_ns);
     }

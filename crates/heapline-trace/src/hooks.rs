@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use heapline_format::base_tick;
 
 use crate::block_table::{Block, Entry};
+use crate::domain::PYTHON;
 use crate::environment::{self, Environment};
 use crate::errno::preserving_errno;
 use crate::fast_path;
@@ -30,7 +31,7 @@ use crate::tree::{SUB_INTERPRETER, WITHOUT_GIL};
 const RAW: usize = 0;
 
 /// Who is calling, as far as the books are concerned.
-enum Caller {
+pub(crate) enum Caller {
     /// Holds the main interpreter's GIL, with this thread state.
     Main(*const u8),
     /// Anybody else, with the fixed node that stands for their stacks.
@@ -73,6 +74,16 @@ fn session<const DOMAIN: usize>(freed: usize) -> *mut Session {
 pub(crate) fn session_of_caller() -> *mut Session {
     let session = session::<RAW>(0);
     if session.is_null() { fork::suspended() } else { session }
+}
+
+/// The session that the calling thread books in if it is outside of hooks; null if none. `freed`: as for `session`.
+pub(crate) fn session_to_book_in(freed: usize) -> *mut Session {
+    session::<RAW>(freed)
+}
+
+/// Who is calling, in whatever state.
+pub(crate) fn raw_caller(environment: &Environment) -> Caller {
+    caller::<RAW>(environment)
 }
 
 /// Books a new block. The calling thread is marked as inside a hook.
@@ -138,7 +149,7 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
                 return;
             }
         }
-        if desk.leave(Note::Allocated { account, size }) {
+        if desk.leave(Note::Allocated { account, domain: PYTHON, size }) {
             session.count_pending(size as i64);
         } else {
             session.blocks.take(address);
@@ -147,12 +158,13 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
     });
 }
 
-fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entry) {
+/// Leaves a note of what was taken out of the block table.
+pub(crate) fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entry) {
     let left = match entry {
         Entry::Nothing => true,
         Entry::Block(block) => {
-            session.count_pending(-(block.size as i64));
-            desk.leave(Note::Freed { account: block.account, size: block.size })
+            session.count_pending((block.size as i64).wrapping_neg());
+            desk.leave(Note::Freed { account: block.account, domain: PYTHON, size: block.size })
         }
         Entry::Watched(number) => desk.leave(Note::CodeDied(number)),
     };

@@ -7,9 +7,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::block_table::{Block, Entry};
+use crate::domain::PYTHON;
 use crate::error::Error;
 use crate::hooks;
-use crate::layer_table::LayerId;
+use crate::layer_table::{LayerId, MOST_LAYERS};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::remote;
@@ -30,9 +31,7 @@ pub struct LiveBlock {
 pub struct FrozenLayer {
     /// The whole recording as a capture.
     pub image: Vec<u8>,
-    /// Accounts below this are not the layer's.
-    pub first_account: u32,
-    /// Live blocks of less than 4 GiB, by address.
+    /// The layer's live blocks of less than 4 GiB, by address. Others of the capture are not the layer's.
     pub blocks: Vec<LiveBlock>,
     /// Account and size of larger ones.
     pub large: Vec<(u32, u64)>,
@@ -50,19 +49,23 @@ unsafe fn current<'a>() -> Option<(&'a Session, &'a mut Recorder)> {
     }
 }
 
-/// The same for a layer that is open, with its first account.
+/// The same for a layer that is open, with the generation of accounts that it began with. Nothing if the capture has
+/// failed: what its books say since then is not true.
 ///
 /// # Safety
 /// As for [`current`].
 unsafe fn layer<'a>(id: LayerId) -> Option<(&'a Session, &'a mut Recorder, u32)> {
     // SAFETY: as the caller promises.
     let (session, recorder) = unsafe { current() }?;
-    let first_account = recorder.accounts.layers.get(id)?.first_account;
-    Some((session, recorder, first_account))
+    if recorder.tree.capture.has_failed() {
+        return None;
+    }
+    let generation = recorder.accounts.layers.get(id)?.generation;
+    Some((session, recorder, generation))
 }
 
 /// Begins a layer. Where nothing is recorded yet a session is started with these options, in memory, and without its
-/// owner; otherwise the options are of no account.
+/// owner; otherwise the options are of no account, and what a filter of the recording leaves out is not the layer's.
 ///
 /// # Errors
 /// Nothing has changed then; see [`Error`].
@@ -70,21 +73,32 @@ unsafe fn layer<'a>(id: LayerId) -> Option<(&'a Session, &'a mut Recorder, u32)>
 /// # Safety
 /// The caller holds the GIL of the main interpreter and runs below at least one Python frame.
 pub unsafe fn open_layer(options: Options) -> Result<LayerId, Error> {
-    static LAYERS: AtomicU32 = AtomicU32::new(0);
-    let id = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
+    static IDS: AtomicU32 = AtomicU32::new(0);
+    let id = IDS.fetch_add(1, Ordering::Relaxed) + 1;
     // SAFETY: as the caller promises.
     unsafe {
-        if let Some((session, recorder)) = current() {
-            let first_account = begin_anew(session, recorder)?;
-            return if recorder.accounts.layers.open(id, first_account, 0) { Ok(id) } else { Err(no_room()) };
+        if current().is_none() {
+            match session::begin(Options { output: None, ..options }, false) {
+                // Another thread has begun one meanwhile.
+                Ok(()) | Err(Error::AlreadyTracing | Error::LayersOnly) => {}
+                Err(error) => return Err(error),
+            }
         }
-        session::begin(Options { output: None, ..options }, false)?;
-        let (_, recorder) = current().ok_or(Error::NotTracing)?;
-        let live_bytes = (*recorder.tree.capture.header()).live_bytes;
-        if !recorder.accounts.layers.open(id, 0, live_bytes) {
-            session::end(hooks::session_of_caller())?;
-            return Err(no_room());
+        let (session, recorder) = current().ok_or(Error::NotTracing)?;
+        if recorder.tree.capture.has_failed() {
+            return Err(Error::Memory(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)));
         }
+        let layers = &recorder.accounts.layers;
+        if !layers.has_room() {
+            return Err(Error::TooManyOwners(MOST_LAYERS));
+        }
+        if layers.is_empty() && !session.has_base.load(Ordering::Relaxed) {
+            let live_bytes = (*recorder.tree.capture.header()).live_bytes;
+            recorder.accounts.layers.open(id, 0, live_bytes);
+            return Ok(id);
+        }
+        let generation = begin_generation(session, recorder)?;
+        recorder.accounts.layers.open(id, generation, 0);
     }
     Ok(id)
 }
@@ -93,23 +107,35 @@ fn no_room() -> Error {
     Error::Memory(std::io::Error::from(std::io::ErrorKind::OutOfMemory))
 }
 
-/// From now on every stack that allocates has a new account; returns the first of them.
+/// From now on stacks that allocate have accounts of a new generation.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
-unsafe fn begin_anew(session: &Session, recorder: &mut Recorder) -> Result<u32, Error> {
+unsafe fn begin_generation(session: &Session, recorder: &mut Recorder) -> Result<u32, Error> {
+    // SAFETY: as the caller promises. With the desk in hand nobody leaves a note meanwhile.
+    unsafe {
+        inside(|| {
+            let mut desk = remote::desk();
+            recorder.book(&mut desk);
+            let generation = recorder.tree.begin_generation().map_err(|_| Error::NodeLimit)?;
+            session.fixed_accounts.store(recorder.tree.fixed_accounts(), Ordering::Relaxed);
+            Ok(generation)
+        })
+    }
+}
+
+/// Does something that allocates, and none of that is booked.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+unsafe fn inside<T>(work: impl FnOnce() -> T) -> T {
     let local = thread_local::current();
-    // SAFETY: as the caller promises; the block is this thread's own.
+    // SAFETY: the block is this thread's own.
     unsafe {
         (*local).inside += 1;
-        let mut desk = remote::desk();
-        recorder.book(&mut desk);
-        let renewed = recorder.renew_accounts();
-        if let Ok(first_account) = renewed {
-            session.fixed_accounts.store(first_account, Ordering::Relaxed);
-        }
+        let result = work();
         (*local).inside -= 1;
-        renewed.map_err(|_| no_room())
+        result
     }
 }
 
@@ -161,7 +187,7 @@ pub unsafe fn reset_layer_peak(id: LayerId) {
 /// Has a layer begin anew: what was allocated until now is not the layer's any more.
 ///
 /// # Errors
-/// [`Error::NotTracing`] if it is not open, [`Error::Memory`] if there is no room; then it goes on as it was.
+/// [`Error::NotTracing`] if it is not open, [`Error::NodeLimit`] if there is no room; then it goes on as it was.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
@@ -169,8 +195,8 @@ pub unsafe fn restart_layer(id: LayerId) -> Result<(), Error> {
     // SAFETY: as the caller promises.
     unsafe {
         let (session, recorder, _) = layer(id).ok_or(Error::NotTracing)?;
-        let first_account = begin_anew(session, recorder)?;
-        recorder.accounts.layers.restart(id, first_account);
+        let generation = begin_generation(session, recorder)?;
+        recorder.accounts.layers.restart(id, generation);
     }
     Ok(())
 }
@@ -185,32 +211,56 @@ pub unsafe fn restart_layer(id: LayerId) -> Result<(), Error> {
 pub unsafe fn freeze_layer(id: LayerId) -> Result<FrozenLayer, Error> {
     // SAFETY: as the caller promises.
     unsafe {
-        let (session, recorder, first_account) = layer(id).ok_or(Error::NotTracing)?;
+        let (session, recorder, generation) = layer(id).ok_or(Error::NotTracing)?;
         session::settle(session);
-        let expected = (*recorder.tree.capture.header()).live_count as usize;
-        let mut blocks: Vec<LiveBlock> = Vec::new();
-        blocks.try_reserve(expected).map_err(|_| no_room())?;
-        let mut large = Vec::new();
-        let mut lacked_room = false;
-        session.blocks.for_each(|entry| {
-            let Some(block) = live_block(recorder, entry).filter(|block| block.account >= first_account)
-            else {
-                return;
-            };
-            let room =
-                if u32::try_from(block.size).is_ok() { blocks.try_reserve(1) } else { large.try_reserve(1) };
-            match u32::try_from(block.size) {
-                _ if room.is_err() => lacked_room = true,
-                Ok(size) => blocks.push(LiveBlock { account: block.account, size }),
-                Err(_) => large.push((block.account, block.size as u64)),
-            }
-        });
-        if lacked_room {
-            return Err(no_room());
-        }
-        let image = recorder.tree.capture.image().map_err(Error::Memory)?;
-        Ok(FrozenLayer { image, first_account, blocks, large })
+        // Threads without the GIL wait meanwhile: blocks and counters are of one instant.
+        inside(|| {
+            let mut desk = remote::desk();
+            recorder.book(&mut desk);
+            frozen(session, recorder, generation)
+        })
     }
+}
+
+fn frozen(session: &Session, recorder: &Recorder, generation: u32) -> Result<FrozenLayer, Error> {
+    let mut is_member = Vec::new();
+    is_member.try_reserve_exact(recorder.tree.table.account_count() as usize).map_err(|_| no_room())?;
+    let layers = &recorder.accounts.layers;
+    is_member
+        .extend((0..recorder.tree.table.account_count()).map(|account| layers.is_in(account, generation)));
+    // SAFETY: the header is mapped as long as the capture.
+    let expected = unsafe { (*recorder.tree.capture.header()).live_count } as usize;
+    let mut blocks: Vec<LiveBlock> = Vec::new();
+    blocks.try_reserve_exact(expected).map_err(|_| no_room())?;
+    let mut large = Vec::new();
+    let mut lacked_room = false;
+    let mut add = |block: Block| {
+        if is_member.get(block.account as usize) != Some(&true) {
+            return;
+        }
+        let room =
+            if u32::try_from(block.size).is_ok() { blocks.try_reserve(1) } else { large.try_reserve(1) };
+        match u32::try_from(block.size) {
+            _ if room.is_err() => lacked_room = true,
+            Ok(size) => blocks.push(LiveBlock { account: block.account, size }),
+            Err(_) => large.push((block.account, block.size as u64)),
+        }
+    };
+    session.blocks.for_each(|entry| {
+        if let Some(block) = live_block(recorder, entry) {
+            add(block);
+        }
+    });
+    session.tracked.for_each(|domain, block| {
+        if let Some(account) = recorder.tree.known_domain_account(block.account, domain) {
+            add(Block { account, ..block });
+        }
+    });
+    if lacked_room {
+        return Err(no_room());
+    }
+    let image = recorder.tree.capture.image().map_err(Error::Memory)?;
+    Ok(FrozenLayer { image, blocks, large })
 }
 
 fn live_block(recorder: &Recorder, entry: Entry) -> Option<Block> {
@@ -230,9 +280,12 @@ fn live_block(recorder: &Recorder, entry: Entry) -> Option<Block> {
 pub unsafe fn stack_at(id: LayerId, address: usize) -> Option<Vec<(String, u32)>> {
     // SAFETY: as the caller promises.
     unsafe {
-        let (session, recorder, first_account) = layer(id)?;
-        let block = live_block(recorder, session.blocks.get(address))?;
-        if block.account < first_account || block.account >= recorder.tree.table.account_count() {
+        let (session, recorder, generation) = layer(id)?;
+        let tracked = session.tracked.get(PYTHON, address);
+        let block = tracked.or_else(|| live_block(recorder, session.blocks.get(address)))?;
+        if block.account >= recorder.tree.table.account_count()
+            || !recorder.accounts.layers.is_in(block.account, generation)
+        {
             return None;
         }
         let node = recorder.tree.table.node_of(block.account);

@@ -1,19 +1,23 @@
 //! What several owners count for themselves: each has a *layer* of the one recording.
 //!
-//! When a layer begins, the tree forgets which account a stack has, so that every stack that allocates from then on
-//! gets a new one. So a block belongs to a layer if its account's number is at least the layer's first: that holds for
-//! every size, and blocks and slots know nothing of layers. What is kept here is a sum of accounts, updated as they are.
+//! When a layer begins, a new *generation* of accounts does: every stack that allocates from then on gets an account of
+//! that generation, a new one or one of its own in which nothing is live. So a block belongs to a layer if its account's
+//! generation is at least the one that the layer began with: that holds for every size, and blocks and slots know nothing
+//! of layers. What is kept here is a sum of accounts, updated as they are.
+
+use std::io;
 
 /// Number of a layer, never used twice in a process.
 pub type LayerId = u32;
 
 /// Layers that can be open at a time.
-const LAYERS: usize = 16;
+pub(crate) const MOST_LAYERS: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layer {
     id: LayerId,
-    pub(crate) first_account: u32,
+    /// The generation that it began with.
+    pub(crate) generation: u32,
     pub(crate) live_bytes: u64,
     pub(crate) peak_bytes: u64,
 }
@@ -21,60 +25,65 @@ pub(crate) struct Layer {
 /// The layers that are open.
 #[derive(Debug)]
 pub(crate) struct LayerTable {
-    /// First account of the oldest open layer; above every account where none is.
-    lowest: u32,
     open: Vec<Layer>,
+    is_empty: bool,
+    /// Generation of each account, as the tree says.
+    generations: *const u32,
 }
 
 impl LayerTable {
-    pub(crate) fn new() -> Self {
-        Self { lowest: u32::MAX, open: Vec::new() }
+    /// # Safety
+    /// There is a generation for every account that will be asked about, as long as the value is used.
+    pub(crate) unsafe fn new(generations: *const u32) -> io::Result<Self> {
+        let mut open = Vec::new();
+        open.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        Ok(Self { open, is_empty: true, generations })
     }
 
-    /// Whether any layer has this account.
     #[inline(always)]
-    pub(crate) fn has(&self, account: u32) -> bool {
-        account >= self.lowest
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.is_empty
     }
 
-    /// Opens a layer in which so many bytes are live already; false if there are too many.
-    pub(crate) fn open(&mut self, id: LayerId, first_account: u32, live_bytes: u64) -> bool {
-        if self.open.len() >= LAYERS || self.open.try_reserve(1).is_err() {
-            return false;
-        }
-        self.open.push(Layer { id, first_account, live_bytes, peak_bytes: live_bytes });
-        self.find_lowest();
-        true
+    pub(crate) fn has_room(&self) -> bool {
+        self.open.len() < MOST_LAYERS
+    }
+
+    /// Whether an account that exists belongs to a layer that began with a generation.
+    pub(crate) fn is_in(&self, account: u32, generation: u32) -> bool {
+        self.generation(account) >= generation
+    }
+
+    fn generation(&self, account: u32) -> u32 {
+        // SAFETY: accounts that are asked about exist, as the constructor's caller promised.
+        unsafe { *self.generations.add(account as usize) }
+    }
+
+    /// Opens a layer in which so many bytes are live already. The caller has seen that there is room.
+    pub(crate) fn open(&mut self, id: LayerId, generation: u32, live_bytes: u64) {
+        self.open.push(Layer { id, generation, live_bytes, peak_bytes: live_bytes });
+        self.is_empty = false;
     }
 
     pub(crate) fn close(&mut self, id: LayerId) {
         self.open.retain(|layer| layer.id != id);
-        self.find_lowest();
+        self.is_empty = self.open.is_empty();
     }
 
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
-        self.find_lowest();
-    }
-
-    fn find_lowest(&mut self) {
-        self.lowest = self.open.iter().map(|layer| layer.first_account).min().unwrap_or(u32::MAX);
+        self.is_empty = true;
     }
 
     pub(crate) fn get(&self, id: LayerId) -> Option<&Layer> {
         self.open.iter().find(|layer| layer.id == id)
     }
 
-    /// Has a layer begin anew at an account.
-    pub(crate) fn restart(&mut self, id: LayerId, first_account: u32) {
+    /// Has a layer begin anew with a generation.
+    pub(crate) fn restart(&mut self, id: LayerId, generation: u32) {
         if let Some(layer) = self.open.iter_mut().find(|layer| layer.id == id) {
-            (layer.first_account, layer.live_bytes, layer.peak_bytes) = (first_account, 0, 0);
+            (layer.generation, layer.live_bytes, layer.peak_bytes) = (generation, 0, 0);
         }
-        self.find_lowest();
     }
 
     pub(crate) fn reset_peak(&mut self, id: LayerId) {
@@ -90,8 +99,9 @@ impl LayerTable {
 
     #[inline(never)]
     pub(crate) fn allocated(&mut self, account: u32, bytes: u64) {
+        let generation = self.generation(account);
         for layer in &mut self.open {
-            if account >= layer.first_account {
+            if generation >= layer.generation {
                 layer.live_bytes = layer.live_bytes.wrapping_add(bytes);
                 layer.peak_bytes = layer.peak_bytes.max(layer.live_bytes);
             }
@@ -100,8 +110,9 @@ impl LayerTable {
 
     #[inline(never)]
     pub(crate) fn freed(&mut self, account: u32, bytes: u64) {
+        let generation = self.generation(account);
         for layer in &mut self.open {
-            if account >= layer.first_account {
+            if generation >= layer.generation {
                 layer.live_bytes = layer.live_bytes.wrapping_sub(bytes);
             }
         }
@@ -113,24 +124,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn live(table: &LayerTable, blocks: &[(u32, u64)], first: u32) -> u64 {
+        blocks.iter().filter(|(account, _)| table.is_in(*account, first)).map(|(_, bytes)| bytes).sum()
+    }
+
     proptest! {
         #[test]
         fn layers_are_sums_over_their_accounts(
             operations in prop::collection::vec((0u32..12, 1u64..100, 0u32..8), 1..300)
         ) {
-            let mut table = LayerTable::new();
+            let mut generations = vec![0; 10_000];
+            let accounts = generations.as_mut_ptr();
+            // SAFETY: there are more generations than the test has accounts, and they outlive the table.
+            let mut table = unsafe { LayerTable::new(accounts) }.expect("memory");
             let mut blocks: Vec<(u32, u64)> = Vec::new();
-            let mut accounts = 1;
+            let mut generation = 0;
             let mut model: Vec<(LayerId, u32, u64)> = Vec::new();
-            let live = |blocks: &[(u32, u64)], first: u32| -> u64 {
-                blocks.iter().filter(|(account, _)| *account >= first).map(|(_, bytes)| bytes).sum()
-            };
             for (number, (pick, bytes, operation)) in operations.into_iter().enumerate() {
                 match operation {
                     0 if model.len() < 5 => {
-                        prop_assert!(table.open(number as u32, accounts, 0));
-                        model.push((number as u32, accounts, 0));
-                        accounts += 3;
+                        generation += 1;
+                        prop_assert!(table.has_room());
+                        table.open(number as u32, generation, 0);
+                        model.push((number as u32, generation, 0));
                     }
                     1 if !model.is_empty() => {
                         let (id, ..) = model.remove(pick as usize % model.len());
@@ -138,31 +154,35 @@ mod tests {
                     }
                     2 if !model.is_empty() => {
                         let at = pick as usize % model.len();
-                        table.restart(model[at].0, accounts);
-                        model[at] = (model[at].0, accounts, 0);
-                        accounts += 3;
+                        generation += 1;
+                        table.restart(model[at].0, generation);
+                        model[at] = (model[at].0, generation, 0);
                     }
                     3 if !model.is_empty() => {
                         let at = pick as usize % model.len();
                         table.reset_peak(model[at].0);
-                        model[at].2 = live(&blocks, model[at].1);
+                        model[at].2 = live(&table, &blocks, model[at].1);
                     }
                     4 | 5 if !blocks.is_empty() => {
                         let (account, bytes) = blocks.swap_remove(pick as usize % blocks.len());
-                        if table.has(account) {
-                            table.freed(account, bytes);
-                        }
+                        table.freed(account, bytes);
                     }
                     _ => {
-                        let account = pick % accounts;
+                        // An account is used again once nothing is live in it.
+                        let account = (0..).find(|account| {
+                            account % 12 == pick
+                                && (table.generation(*account) == generation
+                                    || blocks.iter().all(|(used, _)| used != account))
+                        });
+                        let account = account.expect("endless");
+                        // SAFETY: as above.
+                        unsafe { *accounts.add(account as usize) = generation };
                         blocks.push((account, bytes));
-                        if table.has(account) {
-                            table.allocated(account, bytes);
-                        }
+                        table.allocated(account, bytes);
                     }
                 }
                 for (id, first, peak) in &mut model {
-                    let now = live(&blocks, *first);
+                    let now = live(&table, &blocks, *first);
                     *peak = (*peak).max(now);
                     let layer = table.get(*id).expect("open");
                     prop_assert_eq!((layer.live_bytes, layer.peak_bytes), (now, *peak));

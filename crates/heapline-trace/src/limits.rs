@@ -22,7 +22,7 @@ impl Default for Limits {
 impl Limits {
     /// What a recording has that was not told otherwise.
     pub const DEFAULT: Self =
-        Self { nodes: 2_097_152, fold_after_nodes: 393_216, codes: 262_144, string_bytes: 33_554_432 };
+        Self { nodes: 2_097_152, fold_after_nodes: 344_064, codes: 262_144, string_bytes: 33_554_432 };
 
     /// Smallest and largest sensible value of each, by the name of the option that sets it.
     const BOUNDS: [(&'static str, usize, usize); 3] = [

@@ -6,7 +6,7 @@
 use std::io;
 
 use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Place, TableId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::block_table::ACCOUNT_LIMIT;
 use crate::capture::{Capture, Full, TableSpace};
@@ -28,7 +28,10 @@ pub(crate) struct NodeTable {
     counters: Records<Counters>,
     /// Account of each node plus one, 0 for none.
     account_of: Region,
-    /// Why something found no place, once it did not.
+    /// Generation of each account.
+    generations: Region,
+    generation: u32,
+    /// Why something found no place the last time that it did not.
     full: Option<LossKind>,
 }
 
@@ -102,6 +105,8 @@ impl NodeTable {
             accounts: Records::new(capture, TableId::Accounts, max_nodes)?,
             counters: Records::new(capture, TableId::Counters, max_nodes)?,
             account_of: Region::lazy(max_nodes * size_of::<u32>())?,
+            generations: Region::lazy(max_nodes * size_of::<u32>())?,
+            generation: 0,
             full: None,
         })
     }
@@ -121,18 +126,23 @@ impl NodeTable {
 
     fn note<T>(&mut self, result: Result<T, LossKind>) -> Result<T, Full> {
         result.map_err(|kind| {
-            self.full.get_or_insert(kind);
+            self.full = Some(kind);
             Full
         })
     }
 
     /// Notes that something else of the capture could not grow.
     pub(crate) fn note_full(&mut self) {
-        self.full.get_or_insert(LossKind::CaptureFull);
+        self.full = Some(LossKind::CaptureFull);
     }
 
     pub(crate) fn node_count(&self) -> usize {
         self.nodes.count
+    }
+
+    /// Whether there can be no more nodes.
+    pub(crate) fn is_full(&self) -> bool {
+        self.nodes.count >= self.nodes.limit
     }
 
     /// Whether three of four nodes are in use.
@@ -185,36 +195,97 @@ impl NodeTable {
         Ok(self.nodes.push(capture, node))
     }
 
-    /// The node's account, made now if it has none.
+    /// The node's account of this generation, made now if it has none.
     pub(crate) fn account(&mut self, capture: &mut Capture, node: u32) -> Result<u32, Full> {
         assert!((node as usize) < self.nodes.count);
         // SAFETY: the region has a place for every node; nobody else refers to it.
-        let place = unsafe { &mut *self.account_of.base().cast::<u32>().add(node as usize) };
-        if *place != 0 {
-            return Ok(*place - 1);
+        let known = unsafe { *self.account_of.base().cast::<u32>().add(node as usize) };
+        if let Some(account) = known.checked_sub(1) {
+            // One of an earlier generation has nothing live: `begin_generation` saw to that.
+            self.set_generation(account);
+            return Ok(account);
         }
+        self.new_account(capture, node)
+    }
+
+    /// A new account of this generation for a node.
+    pub(crate) fn new_account(&mut self, capture: &mut Capture, node: u32) -> Result<u32, Full> {
         let room = self.accounts.reserve(capture).and_then(|()| self.counters.reserve(capture));
         if room.is_ok() {
             // Counters first: a reader takes the smaller of the two counts.
             self.counters.push(capture, Counters::default());
             let id = self.accounts.push(capture, Account { node, ..Account::default() });
-            *place = id + 1;
+            self.set_account_of(node, id);
+            self.set_generation(id);
             return Ok(id);
         }
         self.note(room).map(|()| 0)
     }
 
-    /// Whether so many more accounts have room.
+    /// Whether so many more accounts have room, which leaves enough of them to whoever else records.
     pub(crate) fn has_room(&mut self, capture: &mut Capture, accounts: usize) -> bool {
-        self.accounts.count + accounts <= self.accounts.limit
+        self.accounts.count + accounts <= self.accounts.limit / 4 * 3
             && self.accounts.has_room(capture, accounts)
             && self.counters.has_room(capture, accounts)
     }
 
-    /// Forgets which account a node has: each gets a new one when it allocates next.
-    pub(crate) fn forget_accounts(&mut self) {
+    /// Begins a new generation of accounts: a node that allocates from now on uses an account of its own in which nothing
+    /// is live, or a new one. `busy` are accounts that other accounts with live blocks depend on.
+    pub(crate) fn begin_generation(&mut self, busy: &FxHashSet<u32>) -> u32 {
+        self.generation += 1;
         // SAFETY: the region has a place for every node; nobody else refers to it.
         unsafe { self.account_of.base().cast::<u32>().write_bytes(0, self.nodes.count) };
+        for account in 0..self.account_count() {
+            if self.is_at_rest(account) && !busy.contains(&account) {
+                self.set_account_of(self.accounts.get(account).node, account);
+            }
+        }
+        self.generation
+    }
+
+    /// Has an account that is used again together with another follow it into its generation.
+    pub(crate) fn follow_generation(&mut self, account: u32, other: u32) {
+        let generation = self.generation_of(other);
+        if self.generation_of(account) < generation {
+            // SAFETY: as in `set_generation`.
+            unsafe { *self.generations.base().cast::<u32>().add(account as usize) = generation };
+        }
+    }
+
+    /// Generation of each account.
+    pub(crate) fn generations(&self) -> *const u32 {
+        self.generations.base().cast()
+    }
+
+    fn generation_of(&self, account: u32) -> u32 {
+        assert!((account as usize) < self.accounts.count);
+        // SAFETY: the region has a place for every account.
+        unsafe { *self.generations().add(account as usize) }
+    }
+
+    /// Takes an account into this generation.
+    pub(crate) fn set_generation(&mut self, account: u32) {
+        assert!((account as usize) < self.accounts.count);
+        // SAFETY: as above; others only read it.
+        unsafe { *self.generations.base().cast::<u32>().add(account as usize) = self.generation };
+    }
+
+    /// Has a node use an account of its own, in which nothing is live.
+    pub(crate) fn use_account(&mut self, node: u32, account: u32) {
+        debug_assert_eq!(self.node_of(account), node);
+        self.set_account_of(node, account);
+        self.set_generation(account);
+    }
+
+    /// Whether nothing is live in an account.
+    pub(crate) fn is_at_rest(&self, account: u32) -> bool {
+        self.counters.get(account).live_count == 0
+    }
+
+    fn set_account_of(&mut self, node: u32, account: u32) {
+        assert!((node as usize) < self.nodes.count);
+        // SAFETY: the region has a place for every node; nobody else refers to it.
+        unsafe { *self.account_of.base().cast::<u32>().add(node as usize) = account + 1 };
     }
 
     /// What an account that exists has counted.
@@ -263,6 +334,8 @@ impl NodeTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A table with one chain of frames at these places, and the chain's nodes.
@@ -289,11 +362,63 @@ mod tests {
         assert_eq!(table.folded(nodes[4], 9, true), None);
     }
 
-    #[test]
-    fn a_node_has_one_account() {
-        let (mut table, nodes) = chain(&[1]);
-        let mut capture = Capture::create(None).expect("memory");
-        let account = table.account(&mut capture, nodes[1]);
-        assert!(account.is_ok());
+    proptest! {
+        /// Small numbers, so that places come back and limits are reached.
+        #[test]
+        fn it_agrees_with_lists(
+            operations in prop::collection::vec((0u32..3, 0u32..40, 0u32..12), 1..600)
+        ) {
+            const LIMIT: usize = 64;
+            let mut capture = Capture::create(None).expect("memory");
+            let mut table = NodeTable::new(&mut capture, LIMIT).expect("room");
+            let mut places: Vec<Place> = Vec::new();
+            let mut nodes: Vec<Node> = Vec::new();
+            let mut accounts: Vec<u32> = Vec::new();
+            for (operation, one, other) in operations {
+                match operation {
+                    0 => {
+                        let place = Place { code: one, line: other, instruction: one % 3 };
+                        let known = places.iter().position(|known| *known == place);
+                        let id = table.place(&mut capture, place).ok();
+                        if known.is_none() && places.len() < LIMIT {
+                            places.push(place);
+                            prop_assert_eq!(id, Some(places.len() as u32 - 1));
+                        } else {
+                            prop_assert_eq!(id, known.map(|index| index as u32));
+                        }
+                    }
+                    1 => {
+                        let node = Node::new(one % (nodes.len() as u32 + 1), NodeKind::Frame, other);
+                        let id = table.add_node(&mut capture, node).ok();
+                        prop_assert_eq!(id, (nodes.len() < LIMIT).then_some(nodes.len() as u32));
+                        if nodes.len() < LIMIT {
+                            nodes.push(node);
+                        }
+                    }
+                    _ if nodes.is_empty() => {}
+                    _ => {
+                        let node = (one * 12 + other) % nodes.len() as u32;
+                        let account = table.account(&mut capture, node).ok();
+                        if let Some(known) = accounts.iter().position(|owner| *owner == node) {
+                            prop_assert_eq!(account, Some(known as u32));
+                        } else {
+                            accounts.push(node);
+                            prop_assert_eq!(account, Some(accounts.len() as u32 - 1));
+                        }
+                    }
+                }
+                let full = nodes.len() == LIMIT || places.len() == LIMIT;
+                prop_assert!(full || table.full().is_none());
+            }
+            prop_assert_eq!(table.node_count(), nodes.len());
+            for (id, node) in nodes.iter().enumerate() {
+                prop_assert_eq!(table.node(id as u32), *node);
+            }
+            prop_assert_eq!(table.account_count() as usize, accounts.len());
+            for (id, node) in accounts.iter().enumerate() {
+                // SAFETY: accounts below the count were written.
+                prop_assert_eq!(unsafe { (*table.accounts().add(id)).node }, *node);
+            }
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use heapline_format::{LossKind, NodeKind, base_tick};
 
+use crate::birth_table::LiveBlocks;
 use crate::block_table::{Block, BlockTable, Entry};
-use crate::capture::Full;
 use crate::clock;
 use crate::counters::Accounts;
 use crate::environment;
@@ -15,6 +15,7 @@ use crate::fork;
 use crate::history::History;
 use crate::reference_tracer;
 use crate::remote::{self, Desk, Note};
+use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
 use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
@@ -68,8 +69,8 @@ pub(crate) struct Recorder {
     last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
     traces_references: bool,
-    /// Allocations that counted as overflow before the accounts were renewed.
-    earlier_overflow: u64,
+    /// Allocations that counted as overflow, as far as the header says so.
+    overflow_stated: u64,
 }
 
 impl Recorder {
@@ -97,7 +98,7 @@ impl Recorder {
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
-            earlier_overflow: 0,
+            overflow_stated: 0,
         }
     }
 
@@ -139,15 +140,23 @@ impl Recorder {
     /// An allocation whose stack is not kept: it has no slot, so its free costs nothing.
     #[cold]
     unsafe fn dropped(&mut self, blocks: &BlockTable, address: usize, size: usize) {
-        // SAFETY: as `allocated`'s caller promises; the header is mapped as long as the capture.
+        // SAFETY: as `allocated`'s caller promises.
         unsafe {
             // Of a block whose free was not seen.
             self.freed(blocks.take(address));
+        }
+        self.last_allocated = address;
+        self.count_dropped(size);
+    }
+
+    /// Counts what is left out.
+    pub(crate) fn count_dropped(&mut self, size: usize) {
+        // SAFETY: the header is mapped as long as the capture.
+        unsafe {
             let header = &mut *self.tree.capture.header();
             header.dropped_bytes = header.dropped_bytes.wrapping_add(size as u64);
             header.dropped_count = header.dropped_count.wrapping_add(1);
         }
-        self.last_allocated = address;
         self.until_look -= 1;
         if self.until_look == 0 {
             self.look();
@@ -167,6 +176,16 @@ impl Recorder {
     #[inline(always)]
     pub(crate) unsafe fn count(&mut self, account: u32, address: usize, size: usize) {
         self.last_allocated = address;
+        // SAFETY: as the caller promises.
+        unsafe { self.count_elsewhere(account, size) };
+    }
+
+    /// Counts what no allocator of Python's has allocated.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn count_elsewhere(&mut self, account: u32, size: usize) {
         // SAFETY: as the caller promises.
         unsafe { self.accounts.allocated(account, size) };
         self.until_look -= 1;
@@ -254,8 +273,11 @@ impl Recorder {
     }
 
     /// The account of the calling thread's stack.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
     #[inline(always)]
-    unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
+    pub(crate) unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
             if !self.walker.walk(api, thread.state, thread.domain) {
@@ -363,13 +385,17 @@ impl Recorder {
         unsafe {
             for note in notes.ordered {
                 match note {
-                    Note::Allocated { account, size } => self.accounts.allocated(account, size),
-                    Note::Freed { account, size } => self.accounts.freed(account, size),
+                    Note::Allocated { account, domain, size } => {
+                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
+                    }
+                    Note::Freed { account, domain, size } => {
+                        self.accounts.freed(self.tree.domain_account(account, domain), size);
+                    }
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
-            for (account, batch) in notes.summed {
-                self.accounts.batch(account, batch);
+            for ((account, domain), batch) in notes.summed {
+                self.accounts.batch(self.tree.domain_account(account, domain), batch);
             }
             for number in notes.dead_code {
                 self.code_died(number);
@@ -416,8 +442,8 @@ impl Recorder {
             self.tree.capture.check_file();
         }
         // SAFETY: the main interpreter's GIL is held, so the session that this belongs to stays while hooks find it; its
-        // block table is shared.
-        let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(|session| &session.blocks);
+        // tables of blocks are shared.
+        let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(Session::live_blocks);
         self.history.note(&mut self.tree, blocks, elapsed, resident);
         if self.traces_references
             && let Some(environment) = environment::known()
@@ -429,7 +455,7 @@ impl Recorder {
     }
 
     /// Has the capture tell how old everything is that is live at its latest look at the clock; `ended`: nothing will change any more.
-    pub(crate) fn sum_up(&mut self, blocks: &BlockTable, ended: bool) {
+    pub(crate) fn sum_up(&mut self, blocks: LiveBlocks<'_>, ended: bool) {
         if self.tree.capture.has_failed() {
             return;
         }
@@ -449,18 +475,9 @@ impl Recorder {
         failed
     }
 
-    /// From now on every stack has a new account; returns the first.
-    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
-        // SAFETY: the overflow node has an account from the start.
-        let overflow = unsafe { self.accounts.get(self.tree.fixed_accounts() + OVERFLOW) }.allocated_count;
-        let first = self.tree.renew_accounts()?;
-        self.earlier_overflow += overflow;
-        Ok(first)
-    }
-
     /// Losses begin anew.
     pub(crate) fn forget_overflow(&mut self) {
-        self.earlier_overflow = 0;
+        self.overflow_stated = 0;
     }
 
     /// Writes what is known of losses into the header.
@@ -468,10 +485,15 @@ impl Recorder {
         let children = fork::CHILDREN.load(Ordering::Relaxed);
         self.tree.capture.lost(LossKind::ForkedChildren).store(children, Ordering::Relaxed);
         if let Some(kind) = self.tree.full() {
-            let overflow = self.tree.fixed_accounts() + OVERFLOW;
-            // SAFETY: the overflow node has an account from the start.
-            let count = unsafe { self.accounts.get(overflow) }.allocated_count + self.earlier_overflow;
-            self.tree.capture.lost(kind).store(count, Ordering::Relaxed);
+            // SAFETY: accounts of the tree exist.
+            let count = self
+                .tree
+                .overflow_accounts()
+                .map(|account| unsafe { self.accounts.get(account) }.allocated_count)
+                .sum();
+            let more = u64::wrapping_sub(count, self.overflow_stated);
+            self.overflow_stated = count;
+            self.tree.capture.lost(kind).fetch_add(more, Ordering::Relaxed);
         }
     }
 }

@@ -18,8 +18,17 @@ const NOTES: usize = 1 << 16;
 /// Something that a thread without the GIL did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Note {
-    Allocated { account: u32, size: usize },
-    Freed { account: u32, size: usize },
+    /// `domain`: see [`crate::domain`], 0 for blocks of Python's allocators.
+    Allocated {
+        account: u32,
+        domain: u32,
+        size: usize,
+    },
+    Freed {
+        account: u32,
+        domain: u32,
+        size: usize,
+    },
     CodeDied(u32),
 }
 
@@ -27,7 +36,8 @@ pub(crate) enum Note {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) ordered: Vec<Note>,
-    pub(crate) summed: FxHashMap<u32, Batch>,
+    /// By account and domain.
+    pub(crate) summed: FxHashMap<(u32, u32), Batch>,
     pub(crate) dead_code: Vec<u32>,
 }
 
@@ -61,14 +71,14 @@ impl Desk {
                 return false;
             }
             match note {
-                Note::Allocated { account, size } => {
-                    let batch = notes.summed.entry(account).or_default();
-                    batch.allocated_bytes += size as u64;
+                Note::Allocated { account, domain, size } => {
+                    let batch = notes.summed.entry((account, domain)).or_default();
+                    batch.allocated_bytes = batch.allocated_bytes.wrapping_add(size as u64);
                     batch.allocated_count += 1;
                 }
-                Note::Freed { account, size } => {
-                    let batch = notes.summed.entry(account).or_default();
-                    batch.freed_bytes += size as u64;
+                Note::Freed { account, domain, size } => {
+                    let batch = notes.summed.entry((account, domain)).or_default();
+                    batch.freed_bytes = batch.freed_bytes.wrapping_add(size as u64);
                     batch.freed_count += 1;
                 }
                 Note::CodeDied(number) => notes.dead_code.push(number),
@@ -104,13 +114,13 @@ mod tests {
     fn notes_beyond_the_limit_are_summed() {
         let mut desk = desk();
         for _ in 0..NOTES + 10 {
-            assert!(desk.leave(Note::Allocated { account: 5, size: 3 }));
+            assert!(desk.leave(Note::Allocated { account: 5, domain: 0, size: 3 }));
         }
-        assert!(desk.leave(Note::Freed { account: 5, size: 3 }));
+        assert!(desk.leave(Note::Freed { account: 5, domain: 0, size: 3 }));
         assert!(pending());
         let notes = desk.take().expect("notes");
         assert_eq!(notes.ordered.len(), NOTES);
-        let batch = notes.summed[&5];
+        let batch = notes.summed[&(5, 0)];
         assert_eq!((batch.allocated_bytes, batch.allocated_count, batch.freed_count), (30, 10, 1));
         assert!(!pending() && desk.take().is_none());
     }

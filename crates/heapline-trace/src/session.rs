@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, State, VERSION};
 
+use crate::birth_table::LiveBlocks;
 use crate::block_table::BlockTable;
 use crate::capture::Capture;
 use crate::clock;
@@ -13,9 +14,11 @@ use crate::counters::Accounts;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::fork;
+use crate::got;
 use crate::history::History;
 use crate::hooks;
 use crate::installation;
+use crate::layer_table::LayerTable;
 use crate::layout_check::FrameAccess;
 use crate::options::Options;
 use crate::recorder::Recorder;
@@ -24,6 +27,7 @@ use crate::remote;
 use crate::rss;
 use crate::thread_local;
 use crate::thread_name::ThreadNamer;
+use crate::tracked::{self, TrackedBlocks};
 use crate::tree::Tree;
 use crate::walker::{WalkCounts, Walker};
 
@@ -34,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) recorder: UnsafeCell<Recorder>,
     /// Shared by all threads.
     pub(crate) blocks: BlockTable,
+    /// Changed with the desk in hand.
+    pub(crate) tracked: TrackedBlocks,
     /// Tells this session from every other of the process.
     pub(crate) number: u32,
     /// Whether somebody records all of it, beside the layers.
@@ -51,6 +57,11 @@ impl Session {
     pub(crate) fn count_pending(&self, bytes: i64) {
         // SAFETY: as in `count_unrecorded`.
         unsafe { &*self.pending }.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Everything that is live.
+    pub(crate) fn live_blocks(&self) -> LiveBlocks<'_> {
+        LiveBlocks { table: &self.blocks, tracked: &self.tracked }
     }
 
     /// The capture. The caller holds the main interpreter's GIL, or nobody else knows of the session any more.
@@ -144,8 +155,10 @@ pub unsafe fn start(options: Options) -> Result<(), Error> {
 /// As for [`start`].
 pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error> {
     static SESSIONS: AtomicU32 = AtomicU32::new(0);
-    if !hooks::session_of_caller().is_null() {
-        return Err(Error::AlreadyTracing);
+    // SAFETY: the GIL is held, so a session that is found stays.
+    if let Some(session) = unsafe { hooks::session_of_caller().as_ref() } {
+        let has_base = session.has_base.load(Ordering::Relaxed);
+        return Err(if has_base { Error::AlreadyTracing } else { Error::LayersOnly });
     }
     fork::leave_parent();
     // SAFETY: as this function's caller promises.
@@ -176,6 +189,7 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
     let version = session.recorder.get_mut().walker.fast_version();
     // SAFETY: the GIL is held, and there is no session.
     unsafe { installation::install(environment.api, version) };
+    tracked::install(environment.api);
     if reference_tracer::is_possible(environment) {
         session.recorder.get_mut().trace_references();
         // SAFETY: the GIL is held.
@@ -233,9 +247,12 @@ fn prepare(
     tree.capture.publish();
     tree.capture.keep_remains()?;
     let (records, counters) = (tree.table.accounts(), tree.table.counters());
+    // SAFETY: the tree has a generation for every account that there can be.
+    let layers = unsafe { LayerTable::new(tree.table.generations()) }?;
     // SAFETY: all stay mapped as long as the tree, which the recorder owns together with the accounts.
-    let accounts =
-        unsafe { Accounts::new(header, records, counters, tree.table.count(&tree.capture), start_ns) };
+    let accounts = unsafe {
+        Accounts::new(header, records, counters, tree.table.count(&tree.capture), start_ns, layers)
+    };
     let namer = ThreadNamer::new(environment.api);
     let walker = Walker::new(environment, number, options.jit)?;
     let unrecorded: *const AtomicU64 = tree.capture.lost(LossKind::BlockTable);
@@ -245,7 +262,8 @@ fn prepare(
     let recorder = UnsafeCell::new(recorder);
     let blocks = BlockTable::new()?;
     let (has_base, fixed_accounts) = (AtomicBool::new(true), AtomicU32::new(0));
-    Ok(Session { recorder, blocks, number, has_base, fixed_accounts, unrecorded, pending })
+    let tracked = TrackedBlocks::default();
+    Ok(Session { recorder, blocks, tracked, number, has_base, fixed_accounts, unrecorded, pending })
 }
 
 /// A complete image of the capture at this instant; recording goes on.
@@ -258,6 +276,9 @@ fn prepare(
 pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
     // SAFETY: the GIL is held, so the session stays, and nobody else uses the recorder.
     let session = unsafe { hooks::session_of_caller().as_ref() }.ok_or(Error::NotTracing)?;
+    if !session.has_base.load(Ordering::Relaxed) {
+        return Err(Error::NotTracing);
+    }
     let api = environment::known().ok_or(Error::NotTracing)?.api;
     // SAFETY: as above.
     let capture = unsafe {
@@ -335,10 +356,20 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
         settle(session);
         sum_up(session, true);
         let recorder = &mut *session.recorder.get();
-        finish(&recorder.tree.capture, installation::in_place(api));
+        if recorder.tree.capture.has_failed() {
+            return Err(Error::NotTracing);
+        }
+        let hooked = installation::in_place(api);
+        // Threads without the GIL write to the header with the desk in hand: not while it changes its place.
+        let mut desk = remote::desk();
+        recorder.book(&mut desk);
+        finish(&recorder.tree.capture, hooked);
         let image = recorder.tree.capture.image().map_err(Error::Memory)?;
         let output = session.output().map(PathBuf::from);
+        let losses = recorder.tree.capture.losses();
         recorder.tree.detach().map_err(Error::Memory)?;
+        recorder.tree.capture.set_losses(losses);
+        recorder.tree.set_filter(None);
         recorder.history.restart(&recorder.tree.capture).map_err(Error::Memory)?;
         (*recorder.tree.capture.header()).state = State::Recording as u32;
         session.has_base.store(false, Ordering::Relaxed);
@@ -372,6 +403,7 @@ pub(crate) unsafe fn end(found: *mut Session) -> Result<Recording, Error> {
     let hooked = unsafe { installation::in_place(api) };
     // SAFETY: the GIL is held.
     unsafe { installation::remove(api) };
+    got::remove();
     {
         // Threads without the GIL look at the session only with the desk in hand.
         let _desk = remote::desk();
@@ -424,7 +456,7 @@ unsafe fn sum_up(session: &Session, ended: bool) {
     // SAFETY: as the caller promises; the block is this thread's own.
     unsafe {
         (*local).inside += 1;
-        (*session.recorder.get()).sum_up(&session.blocks, ended);
+        (*session.recorder.get()).sum_up(session.live_blocks(), ended);
         (*local).inside -= 1;
     }
 }

@@ -6,6 +6,9 @@
 //!
 //! Line numbers and names are found once, when a node is made.
 
+mod accounts;
+mod source;
+
 use std::io;
 
 use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
@@ -13,6 +16,7 @@ use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
 use crate::block_table::{ACCOUNT_LIMIT, Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
 use crate::code::CodeTable;
+use crate::domain::DomainAccounts;
 use crate::edge_list::{Edge, EdgeList};
 use crate::errno::preserving_errno;
 use crate::ffi::{Api, PyObject};
@@ -47,6 +51,7 @@ pub(crate) struct Tree {
     pub(crate) table: NodeTable,
     strings: StringTable,
     codes: CodeTable,
+    domains: DomainAccounts,
     meta: TableSpace,
     meta_records: usize,
     edges: EdgeList,
@@ -58,6 +63,8 @@ pub(crate) struct Tree {
     fold_after_nodes: usize,
     folded_edges: u32,
     fixed_accounts: u32,
+    /// All accounts of the first fixed node.
+    fixed: Vec<u32>,
     filter: Option<StackFilter>,
 }
 
@@ -80,6 +87,7 @@ impl Tree {
             table,
             strings,
             codes,
+            domains: DomainAccounts::default(),
             meta,
             meta_records: 0,
             edges: EdgeList::new(limits.nodes.clamp(64, NODE_LIMIT))?,
@@ -89,7 +97,8 @@ impl Tree {
             code_type,
             fold_after_nodes: limits.fold_after_nodes,
             folded_edges: 0,
-            fixed_accounts: 0,
+            fixed_accounts: ROOT,
+            fixed: vec![ROOT],
             filter: None,
         };
         let fixed = [
@@ -109,52 +118,12 @@ impl Tree {
         Ok(tree)
     }
 
-    /// From now on every stack that allocates has a new account: the first of those is returned. An error leaves all
-    /// as it was.
-    pub(crate) fn renew_accounts(&mut self) -> Result<u32, Full> {
-        if !self.table.has_room(&mut self.capture, FIXED as usize) {
-            return Err(Full);
-        }
-        self.table.forget_accounts();
-        self.edges.forget_accounts();
-        self.fixed_accounts = self.table.account_count();
-        for node in ROOT..FIXED {
-            self.table.account(&mut self.capture, node)?;
-        }
-        Ok(self.fixed_accounts)
-    }
-
-    /// Account of the first fixed node; those of the others follow.
-    pub(crate) fn fixed_accounts(&self) -> u32 {
-        self.fixed_accounts
-    }
-
     /// Has stacks dropped that a filter does not keep; those that are known already are asked about anew.
     pub(crate) fn set_filter(&mut self, filter: Option<StackFilter>) {
         if self.filter.is_some() || filter.is_some() {
             self.edges.forget_accounts();
         }
         self.filter = filter;
-    }
-
-    /// File and line of the frames of a node, most recent first, as many as asked for.
-    pub(crate) fn lines(&self, node: u32, most: usize) -> Vec<(&str, u32)> {
-        let mut lines = Vec::new();
-        let mut node = self.table.node(node);
-        while lines.len() < most && lines.try_reserve(1).is_ok() {
-            match node.kind() {
-                Some(NodeKind::Frame) => {
-                    let place = self.table.place_at(node.subject());
-                    let code = self.codes.get(place.code);
-                    let file = code.and_then(|code| self.strings.get(code.filename)).unwrap_or("");
-                    lines.push((file, place.line));
-                }
-                Some(NodeKind::Domain) => {}
-                _ => break,
-            }
-            node = self.table.node(node.parent);
-        }
-        lines
     }
 
     /// Adds a fact about the process; it is left out when the capture cannot grow.
@@ -174,8 +143,12 @@ impl Tree {
 
     /// Adds a child of the root that is no frame.
     pub(crate) fn add_root(&mut self, kind: NodeKind, label: &str) -> Result<u32, Full> {
+        self.add_labelled(ROOT, kind, label)
+    }
+
+    fn add_labelled(&mut self, parent: u32, kind: NodeKind, label: &str) -> Result<u32, Full> {
         let subject = self.strings.intern(&mut self.capture, label)?;
-        self.table.add_node(&mut self.capture, Node::new(ROOT, kind, subject))
+        self.table.add_node(&mut self.capture, Node::new(parent, kind, subject))
     }
 
     /// The account of the stack whose new frames `frames` holds. `base` is the node of the frame that called the
@@ -263,13 +236,6 @@ impl Tree {
         node
     }
 
-    /// The account of a node itself.
-    #[cold]
-    fn own_account(&mut self, node: u32) -> u32 {
-        preserving_errno(|| self.table.account(&mut self.capture, node))
-            .unwrap_or(self.fixed_accounts + OVERFLOW)
-    }
-
     /// Finds or makes the account of the innermost frame, and lets the edge know it. [`DROPPED`] if the filter does not
     /// keep the stack.
     #[cold]
@@ -284,7 +250,11 @@ impl Tree {
             if self.edges.is_dropped(parent, raw.key) {
                 return DROPPED;
             }
-            if !preserving_errno(|| filter.keeps(&self.lines(node, filter.depth))) {
+            let keeps = || match node {
+                OVERFLOW => filter.keeps(&self.line_of(api, raw)),
+                node => filter.keeps(&self.lines(node, filter.depth)),
+            };
+            if !preserving_errno(keeps) {
                 self.edges.set_dropped(parent, raw.key);
                 return DROPPED;
             }
@@ -353,7 +323,7 @@ impl Tree {
             Some(place) => match self.child(parent, place) {
                 Ok(child) => child,
                 // The limit does not go away: an edge spares the next allocation the way to here.
-                Err(Full) if self.table.full() == Some(LossKind::TreeLimit) => OVERFLOW,
+                Err(Full) if self.table.is_full() => OVERFLOW,
                 Err(Full) => return Err(Full),
             },
             None => parent,
@@ -442,3 +412,6 @@ impl Tree {
 }
 
 const _: () = assert!(OVERFLOW < ACCOUNT_LIMIT && NOT_WALKED < ACCOUNT_LIMIT);
+
+#[cfg(test)]
+mod tests;

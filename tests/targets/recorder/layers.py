@@ -61,6 +61,15 @@ for _ in range(50):
     second.restart()
     more = allocate(5, 1000)
 _verify()
+if not alone:
+    # Stacks in which nothing is live use their accounts again.
+    stacks = heapline.snapshot().totals.stacks
+    for _ in range(200):
+        second.restart()
+        more = allocate(5, 1000)
+        about(second, 5000)
+        about(first, 2_000_000)
+    assert heapline.snapshot().totals.stacks < stacks + 20
 
 if not alone and not sys.argv[1:]:
     # The recording ends, and the layers go on.
@@ -79,7 +88,15 @@ first.close()
 first.close()
 assert first.memory is None
 assert second.memory is not None
-assert heapline.snapshot().totals.live_bytes > 2_000_000
+# One that nobody keeps is closed.
+for _ in range(50):
+    _Layer()
+many = [_Layer() for _ in range(15)]
+try:
+    _Layer()
+except heapline.TracingError as error:
+    print(error)
+del many
 second.close()
 if alone or not sys.argv[1:]:
     try:

@@ -59,6 +59,7 @@ fn facts_about_the_process_are_read() {
         allocator: "pymalloc".into(),
         frame_access: "interpreter".into(),
         free_lists: "first_site".into(),
+        recorded: vec![],
         started_unix_ns: 5,
         duration_ns: 6,
         status: Status::Finished,
@@ -231,6 +232,35 @@ fn nodes_of_reserved_and_unknown_kinds_count_at_their_parent() {
     assert_eq!(lines(&snapshot), [("/a.py:2  g".to_owned(), 1100), ("/a.py:1  f".to_owned(), 11)]);
     let threads = snapshot.statistics(GroupBy::Thread, OrderBy::LiveBytes, &Filter::default());
     assert_eq!((threads.len(), threads[0].group.to_string()), (1, "MainThread".to_owned()));
+}
+
+#[test]
+fn blocks_of_a_domain_belong_to_the_frame_that_announced_them() {
+    let mut capture = SyntheticCapture::new();
+    let thread = capture.thread("MainThread");
+    let frame = capture.frame(thread, "/a.py", "f", 1, 7);
+    let without_gil = capture.label(0, NodeKind::Unknown, "<thread without the GIL>");
+    let nodes = [
+        (frame, 1),
+        (capture.label(frame, NodeKind::Domain, "389047"), 10),
+        (capture.label(frame, NodeKind::Domain, "5"), 100),
+        (capture.label(without_gil, NodeKind::Domain, "5"), 1000),
+    ];
+    for (node, bytes) in nodes {
+        capture.count(node, bytes, 1);
+    }
+    let snapshot = read(&capture);
+    assert_eq!(
+        lines(&snapshot),
+        [("<thread without the GIL>".to_owned(), 1000), ("/a.py:7  f".to_owned(), 111)]
+    );
+    assert_eq!(snapshot.totals().live_bytes, 1111);
+    for group_by in GroupBy::ALL {
+        let rows = snapshot.statistics(*group_by, OrderBy::LiveBytes, &Filter::default());
+        let values: Vec<_> =
+            rows.iter().map(|row| (row.measures.live_bytes, row.measures.live_count)).collect();
+        assert_eq!(values, [(1000, 1), (111, 3)], "{group_by}");
+    }
 }
 
 #[test]

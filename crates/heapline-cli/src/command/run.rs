@@ -18,6 +18,8 @@ pub struct RunOptions {
     pub output: Option<PathBuf>,
     /// Which allocations are recorded, by the file that makes them; `None` for all.
     pub recorded: Option<Filter>,
+    /// The globs of that filter as they were given.
+    pub recorded_globs: Vec<String>,
     /// What the report shows.
     pub report: ReportOptions,
     /// What to run.
@@ -40,6 +42,7 @@ pub(crate) fn parse(words: &[OsString], terminal: &Terminal) -> Result<RunOption
         Refusal::mistake("nothing to run: give a SCRIPT, -m MODULE or -c CODE (see heapline run --help)")
     })?;
     let (quiet, output) = (parsed.quiet, parsed.output.clone());
-    let (recorded, report) = (parsed.recorded()?, parsed.report_options()?);
-    Ok(RunOptions { quiet, output, recorded, report, target, arguments: split.arguments })
+    let (recorded, recorded_globs) = (parsed.recorded()?, parsed.recorded.clone());
+    let report = parsed.report_options()?;
+    Ok(RunOptions { quiet, output, recorded, recorded_globs, report, target, arguments: split.arguments })
 }

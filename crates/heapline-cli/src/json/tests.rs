@@ -52,6 +52,7 @@ fn the_whole_report() {
             "allocator": "pymalloc",
             "frame_access": null,
             "free_lists": null,
+            "recorded": [],
             "started_unix_ns": 1_790_000_000_000_000_000_u64,
             "duration_ns": 12_400_000_000_u64,
             "status": "finished",
@@ -229,6 +230,24 @@ fn the_reference_names_every_key_and_loss() {
         let name = format!("`\"{}\"`", Loss { kind, count: 1 }.name());
         assert!(section("\n### An entry of `lost`\n").contains(&name), "the page does not name {name}");
     }
+}
+
+#[test]
+fn blocks_of_a_domain_are_counted_at_the_frame_that_announced_them() {
+    let mut capture = fixture::empty();
+    let thread = capture.thread("MainThread");
+    let frame = capture.frame(thread, "/home/user/docs/app.py", "f", 1, 7);
+    let domain = capture.label(frame, NodeKind::Domain, "389047");
+    capture.count(frame, 100, 1);
+    capture.count(domain, 1000, 2);
+    let report = report(&fixture::snapshot(&capture), &ReportOptions::default());
+    let sites = report["sites"].as_array().expect("a list");
+    assert_eq!(sites.len(), 1);
+    assert_eq!(
+        (&sites[0]["line"], &sites[0]["live_bytes"], &sites[0]["live_count"]),
+        (&json!(7), &json!(1100), &json!(3))
+    );
+    assert!(!report.to_string().contains("389047"));
 }
 
 #[test]

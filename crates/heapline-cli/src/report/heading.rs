@@ -27,7 +27,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
             format!("child of process {parent}: inherited blocks are live here, counts begin at the fork");
         page.paragraph(Style::Plain, &text, 2);
     }
-    write_what_is_left_out(page, snapshot.totals());
+    write_what_is_left_out(page, snapshot.process(), snapshot.totals());
     if snapshot.totals().allocated_count == 0 {
         let text = "nothing to show: no allocation of Python memory was recorded in this process \
                     (other processes that it started are not in this capture)";
@@ -39,7 +39,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
 }
 
 /// What limits and filters that the recording was given kept out of the numbers or stacks below.
-fn write_what_is_left_out(page: &mut Page, totals: &Totals) {
+fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
     if totals.folded_edges > 0 {
         let places = number::counted(totals.folded_edges, "place", "places");
         let text = format!("recursion folded in {places}: stacks skip repeated frames, totals are exact");
@@ -48,7 +48,9 @@ fn write_what_is_left_out(page: &mut Page, totals: &Totals) {
     if totals.dropped_count > 0 {
         let allocations = number::counted(totals.dropped_count, "allocation", "allocations");
         let bytes = number::bytes(totals.dropped_bytes);
-        let text = format!("filters of the recording left out {bytes} in {allocations}");
+        let globs: Vec<String> = process.recorded.iter().map(|glob| format!("'{glob}'")).collect();
+        let what = if globs.is_empty() { "some files".to_owned() } else { globs.join(", ") };
+        let text = format!("recorded only {what}, which left out {bytes} in {allocations}");
         page.paragraph(Style::Plain, &text, 2);
     }
 }

@@ -9,6 +9,7 @@ struct Books {
     tree: Tree,
     births: BirthTable,
     blocks: BlockTable,
+    tracked: TrackedBlocks,
     accounts: Vec<u32>,
     next_address: usize,
 }
@@ -28,7 +29,7 @@ impl Books {
             accounts.push(tree.table.account(&mut tree.capture, node).expect("room"));
         }
         let blocks = BlockTable::new().expect("room");
-        Self { tree, births, blocks, accounts, next_address: 1 << 20 }
+        Self { tree, births, blocks, tracked: TrackedBlocks::default(), accounts, next_address: 1 << 20 }
     }
 
     fn allocate(&mut self, index: usize, size: usize, at_ns: u64) -> usize {
@@ -44,7 +45,8 @@ impl Books {
     }
 
     fn pass(&mut self, at_ns: u64) {
-        self.births.pass(&mut self.tree, &self.blocks, at_ns);
+        let live = LiveBlocks { table: &self.blocks, tracked: &self.tracked };
+        self.births.pass(&mut self.tree, live, at_ns);
     }
 
     fn extent(&self) -> BirthExtent {
@@ -160,7 +162,8 @@ fn a_week_has_a_few_hundred_passes() {
     let (mut now, mut passes) = (0, 0);
     while now < 7 * 24 * 3600 * 1_000_000_000 {
         now = now.max(books.births.next_ns);
-        books.births.note(&mut books.tree, &books.blocks, now);
+        let live = LiveBlocks { table: &books.blocks, tracked: &books.tracked };
+        books.births.note(&mut books.tree, live, now);
         passes += 1;
     }
     assert!(passes < 600, "{passes}");

@@ -1,3 +1,5 @@
+//! Changes over time against what a list of all passes says.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -97,7 +97,7 @@ fn what_is_left_out_is_said() {
 heapline: app.py, 12.4 s, exact, nothing lost
 child of process 4711: inherited blocks are live here, counts begin at the fork
 recursion folded in 1,234 places: stacks skip repeated frames, totals are exact
-filters of the recording left out 12.3 MB in 4,567 allocations
+recorded only some files, which left out 12.3 MB in 4,567 allocations
 high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
 at the end 148.1 MB | 458,208 allocations",
     );
@@ -108,7 +108,7 @@ at the end 148.1 MB | 458,208 allocations",
         &said.join("\n"),
         "
 recursion folded in 1 place: stacks skip repeated frames, totals are exact
-filters of the recording left out 0 B in 1 allocation
+recorded only some files, which left out 0 B in 1 allocation
 high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)",
     );
 }
@@ -121,7 +121,7 @@ fn filters_that_left_out_everything_are_named() {
         &report(&capture, &ReportOptions::default(), &Terminal::plain()),
         "
 heapline: app.py, 12.4 s, exact, nothing lost
-filters of the recording left out 100 B in 2 allocations
+recorded only some files, which left out 100 B in 2 allocations
 nothing to show: no allocation of Python memory was recorded in this process
   (other processes that it started are not in this capture)
 ",

@@ -1,0 +1,221 @@
+//! What `heapline.tracemalloc` asks of the recorder: a layer of its own, which sees what is allocated while it is open.
+//!
+//! The layer is the module's alone. A recording of `heapline.start()` or `heapline run` that goes on besides is neither
+//! ended nor disturbed by it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use heapline_analyze::traces::{Block, Pattern, Traces};
+use heapline_trace::{LayerId, Limits, Options, StackFilter};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::error;
+use crate::facts;
+use crate::interpreter;
+use crate::recorder;
+use crate::traces::LazyTraces;
+
+/// The layer of the module.
+static TRACING: Mutex<Option<Tracing>> = Mutex::new(None);
+
+/// How many frames a traceback shows; stays when tracing ends.
+static TRACEBACK_LIMIT: AtomicU32 = AtomicU32::new(1);
+
+/// What was opened.
+#[derive(Clone, Debug)]
+struct Tracing {
+    layer: LayerId,
+    /// Filters that the recorder could not be given, because it was recording for somebody else already.
+    late_filters: Vec<RecordingFilter>,
+}
+
+/// What is open. A recording that has ended, as it does when the interpreter ends, has taken its layers with it.
+fn tracing() -> Option<Tracing> {
+    let tracing = TRACING.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // SAFETY: as in `_open_tracing`.
+    tracing.filter(|tracing| unsafe { heapline_trace::layer_memory(tracing.layer) }.is_some())
+}
+
+/// The layer that is open.
+fn layer() -> Option<LayerId> {
+    tracing().map(|tracing| tracing.layer)
+}
+
+/// A filter that decides what is recorded: inclusive, file name pattern, line, all frames.
+type RecordingFilter = (bool, String, Option<u32>, bool);
+
+/// Opens the layer, unless one is open. The limit is at least 1.
+#[pyfunction]
+pub(crate) fn _open_tracing(
+    py: Python<'_>,
+    traceback_limit: u32,
+    filters: Vec<RecordingFilter>,
+) -> PyResult<()> {
+    if layer().is_some() {
+        return Ok(());
+    }
+    let meta = facts::collect(py, &facts::running_program(py)?)?;
+    let jit = interpreter::has_jit(py);
+    recorder::stop_at_exit(py)?;
+    let is_late = heapline_trace::is_tracing();
+    let filter = (!filters.is_empty() && !is_late).then(|| {
+        let depth = if filters.iter().any(|filter| filter.3) { traceback_limit as usize } else { 1 };
+        let keeps = decision(&filters, traceback_limit as usize);
+        StackFilter { depth, keep: Box::new(keeps) }
+    });
+    let options = Options { output: None, meta, limits: Limits::default(), jit, filter };
+    // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of PyO3's
+    // loads in no other. A Python function is calling.
+    let opened = unsafe { heapline_trace::open_layer(options) };
+    let layer = opened.map_err(|error| error::from_trace(&error))?;
+    let late_filters = if is_late { filters } else { Vec::new() };
+    *TRACING.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tracing { layer, late_filters });
+    TRACEBACK_LIMIT.store(traceback_limit, Ordering::Relaxed);
+    recorder::warn_of_slow_frames(py)
+}
+
+/// Which stacks filters let through: those that at least one of the inclusive ones lets through (if there are any), and
+/// every other.
+fn decision(filters: &[RecordingFilter], limit: usize) -> impl Fn(&[(&str, u32)]) -> bool + Send + use<> {
+    let read = |(inclusive, pattern, line, all_frames): &RecordingFilter| {
+        (*inclusive, Pattern::containing(pattern), *line, *all_frames)
+    };
+    let (included, excluded): (Vec<_>, Vec<_>) = filters.iter().map(read).partition(|filter| filter.0);
+    move |frames: &[(&str, u32)]| {
+        const UNKNOWN: &[(&str, u32)] = &[("<unknown>", 0)];
+        let frames = if frames.is_empty() { UNKNOWN } else { &frames[..frames.len().min(limit)] };
+        let matches = |(_, pattern, line, all_frames): &(bool, Pattern, Option<u32>, bool)| {
+            let looked_at = if *all_frames { frames } else { &frames[..1] };
+            looked_at
+                .iter()
+                .any(|&(file, own)| pattern.matches(source_name(file)) && line.is_none_or(|line| line == own))
+        };
+        (included.is_empty() || included.iter().any(matches)) && !excluded.iter().any(matches)
+    }
+}
+
+/// The name of the source file, for that of a compiled one.
+fn source_name(file: &str) -> &str {
+    if file.ends_with(".pyc") { &file[..file.len() - 1] } else { file }
+}
+
+/// Closes the layer and forgets what it saw; nothing happens when none is open.
+#[pyfunction]
+pub(crate) fn _close_tracing() {
+    let closed = TRACING.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(tracing) = closed {
+        // SAFETY: as in `_open_tracing`.
+        unsafe { heapline_trace::close_layer(tracing.layer) };
+    }
+}
+
+/// Whether the layer is open.
+#[pyfunction]
+pub(crate) fn _is_tracing_open() -> bool {
+    layer().is_some()
+}
+
+/// The live blocks of the layer. Raises `RuntimeError` when it is not open.
+#[pyfunction]
+pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
+    let tracing = tracing().ok_or_else(|| PyRuntimeError::new_err("nothing is traced"))?;
+    let limit = TRACEBACK_LIMIT.load(Ordering::Relaxed) as usize;
+    // SAFETY: as in `_open_tracing`.
+    let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer) };
+    let frozen = frozen.map_err(|error| error::from_trace(&error))?;
+    let traces = py.detach(|| {
+        let blocks = frozen.blocks.into_iter();
+        let blocks = blocks.map(|block| Block { account: block.account, size: block.size }).collect();
+        let traces = Traces::from_bytes(&frozen.image, blocks, frozen.large, limit)?;
+        if tracing.late_filters.is_empty() {
+            return Ok(traces);
+        }
+        let keeps = decision(&tracing.late_filters, limit);
+        Ok(traces.filter_stacks(|frames| keeps(frames)))
+    });
+    traces.map(LazyTraces::new).map_err(|error: heapline_analyze::Error| error::from_question(&error))
+}
+
+/// The number of frames that a traceback shows: of the layer that is open, or of the last one.
+#[pyfunction]
+pub(crate) fn get_traceback_limit() -> u32 {
+    TRACEBACK_LIMIT.load(Ordering::Relaxed)
+}
+
+/// Live bytes and their maximum, `(0, 0)` when nothing is traced.
+#[pyfunction]
+pub(crate) fn get_traced_memory() -> (u64, u64) {
+    // SAFETY: as in `_open_tracing`.
+    layer().and_then(|layer| unsafe { heapline_trace::layer_memory(layer) }).unwrap_or((0, 0))
+}
+
+/// Bytes that the recorder itself takes, in steps of 64 KiB: what it keeps on the heap it takes in small pieces.
+#[pyfunction]
+pub(crate) fn get_tracemalloc_memory() -> u64 {
+    // SAFETY: as in `_open_tracing`.
+    layer().map_or(0, |_| unsafe { heapline_trace::recorder_bytes() }.next_multiple_of(1 << 16))
+}
+
+/// Makes the maximum what is live now.
+#[pyfunction]
+pub(crate) fn reset_peak() {
+    if let Some(layer) = layer() {
+        // SAFETY: as in `_open_tracing`.
+        unsafe { heapline_trace::reset_layer_peak(layer) };
+    }
+}
+
+/// Forgets every block that was allocated until now.
+#[pyfunction]
+pub(crate) fn clear_traces() -> PyResult<()> {
+    let Some(layer) = layer() else { return Ok(()) };
+    // SAFETY: as in `_open_tracing`.
+    unsafe { heapline_trace::restart_layer(layer) }.map_err(|error| error::from_trace(&error))
+}
+
+/// All traces as tuples; an empty list when nothing is traced.
+#[pyfunction]
+pub(crate) fn _get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    match layer() {
+        Some(_) => _freeze_tracing(py)?.to_list(py),
+        None => Ok(PyList::empty(py)),
+    }
+}
+
+/// The frames of the block that an object lies in, most recent first; `None` when it is not known.
+#[pyfunction]
+pub(crate) fn _get_object_traceback<'py>(
+    py: Python<'py>,
+    obj: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let Some(layer) = layer() else { return Ok(None) };
+    let address = block_address(obj);
+    // SAFETY: as in `_open_tracing`.
+    let Some(mut frames) = (unsafe { heapline_trace::stack_at(layer, address) }) else { return Ok(None) };
+    if frames.is_empty() {
+        frames.push(("<unknown>".to_owned(), 0));
+    }
+    frames.truncate(TRACEBACK_LIMIT.load(Ordering::Relaxed) as usize);
+    PyTuple::new(py, frames).map(Some)
+}
+
+/// Where the block begins that an object lies in: what the interpreter puts in front of objects belongs to it.
+fn block_address(object: &Bound<'_, PyAny>) -> usize {
+    const GARBAGE_COLLECTED: std::ffi::c_ulong = 1 << 14;
+    const MANAGED_WEAK_REFERENCES: std::ffi::c_ulong = 1 << 3;
+    const MANAGED_DICTIONARY: std::ffi::c_ulong = 1 << 4;
+    // SAFETY: the type of a live object is alive; any thread may ask for its flags.
+    let flags = unsafe { pyo3::ffi::PyType_GetFlags(object.get_type().as_type_ptr()) };
+    let version = object.py().version_info();
+    let before = match (version.major, version.minor) {
+        (3, ..11) => 0,
+        (3, 11) => MANAGED_DICTIONARY,
+        _ => MANAGED_DICTIONARY | MANAGED_WEAK_REFERENCES,
+    };
+    let header = if flags & GARBAGE_COLLECTED == 0 { 0 } else { 16 };
+    let words = if flags & before == 0 { 0 } else { 16 };
+    object.as_ptr() as usize - header - words
+}

@@ -1,0 +1,311 @@
+//! Blocks that extension modules announce by `PyTraceMalloc_Track`, and the functions that stand in for it.
+//!
+//! They are known by domain and address. The address may be anything, and may coincide with a block of Python's or of
+//! another domain's. Blocks of domain 0 are Python's, so whoever frees one by Python's allocators ends it: they go into the block
+//! table where that does not cover other blocks.
+//!
+//! The table is changed with the desk in hand, by threads with and without the GIL alike: extension modules announce
+//! blocks that they share between threads. So notes of two threads on one block are left in the order of its changes.
+//!
+//! What is announced is passed on to the interpreter's own functions, so that tracemalloc goes on beside us.
+
+use std::ffi::{c_int, c_uint};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use heapline_format::LossKind;
+use rustc_hash::FxHashMap;
+
+use heapline_format::base_tick;
+
+use crate::block_table::{Block, Entry};
+use crate::domain::PYTHON;
+use crate::environment;
+use crate::errno::preserving_errno;
+use crate::ffi::{self, Api};
+use crate::fork::{self, SESSION};
+use crate::got::{self, Substitute};
+use crate::hooks::{self, Caller};
+use crate::recorder::{Attached, Domain, Recorder};
+use crate::remote::{self, Desk, Note};
+use crate::session::Session;
+use crate::thread_local;
+use crate::traceback;
+use crate::tree::DROPPED;
+
+/// Answer of the interpreter's functions while tracemalloc is not tracing.
+const NOT_TRACING: c_int = -2;
+const FAILED: c_int = -1;
+
+type Track = unsafe extern "C" fn(c_uint, usize, usize) -> c_int;
+type Untrack = unsafe extern "C" fn(c_uint, usize) -> c_int;
+
+/// The interpreter's own functions, 0 before they are stood in for.
+static TRACK: AtomicUsize = AtomicUsize::new(0);
+static UNTRACK: AtomicUsize = AtomicUsize::new(0);
+
+/// Stands in for the interpreter's functions in all that is loaded and will be.
+pub(crate) fn install(api: &Api) {
+    let mut substitutes = Vec::new();
+    let mut stand_in = |name: &'static std::ffi::CStr, real: &AtomicUsize, ours: usize| {
+        let found = ffi::data_symbol(name) as usize;
+        if found != 0 {
+            // Known before anybody can be led here.
+            real.store(found, Ordering::Release);
+            substitutes.push(Substitute { name: name.to_bytes_with_nul(), real: found, ours });
+        }
+    };
+    stand_in(c"PyTraceMalloc_Track", &TRACK, track as *const () as usize);
+    stand_in(c"PyTraceMalloc_Untrack", &UNTRACK, untrack as *const () as usize);
+    stand_in(c"_PyTraceMalloc_GetTraceback", &traceback::REAL, traceback::get as *const () as usize);
+    // SAFETY: the three functions answer as those of the interpreter do.
+    unsafe { got::install(substitutes, api.set_allocator as *const () as usize) };
+}
+
+/// All live blocks that were announced. The account of each is that of the frame which did, see [`crate::domain`].
+#[derive(Debug, Default)]
+pub(crate) struct TrackedBlocks(Mutex<FxHashMap<(u32, usize), Block>>);
+
+impl TrackedBlocks {
+    /// A panic cannot leave the table half written: nothing panics while it is in hand.
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<(u32, usize), Block>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a block.
+    pub(crate) fn take(&self, domain: u32, address: usize) -> Option<Block> {
+        self.lock().remove(&(domain, address))
+    }
+
+    /// The block at an address.
+    pub(crate) fn get(&self, domain: u32, address: usize) -> Option<Block> {
+        self.lock().get(&(domain, address)).copied()
+    }
+
+    /// Makes room for one more block.
+    fn reserve(&self) -> bool {
+        self.lock().try_reserve(1).is_ok()
+    }
+
+    fn put(&self, domain: u32, address: usize, block: Block) {
+        self.lock().insert((domain, address), block);
+    }
+
+    /// Visits every block with its domain.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(u32, Block)) {
+        self.lock().iter().for_each(|((domain, _), block)| visit(*domain, *block));
+    }
+
+    /// Makes the table usable in a forked child, where the thread that had it in hand may not exist any more: the blocks
+    /// are forgotten then.
+    ///
+    /// # Safety
+    /// The caller is the only thread of the process.
+    pub(crate) unsafe fn reset_after_fork(&self) {
+        if matches!(self.0.try_lock(), Err(TryLockError::WouldBlock)) {
+            // SAFETY: no other thread exists, so nobody holds or waits for the mutex. The old value is leaked, not
+            // dropped: it may be half written. A std mutex has no state outside itself.
+            unsafe { (&raw const self.0).cast_mut().write(Mutex::default()) };
+        }
+    }
+}
+
+/// Stands in for `PyTraceMalloc_Track`.
+unsafe extern "C" fn track(domain: c_uint, address: usize, size: usize) -> c_int {
+    let booked = outside_of_hooks(|| book(domain, address, size));
+    let real = TRACK.load(Ordering::Acquire);
+    // SAFETY: whoever is led here was to be led there.
+    let answer = unsafe { std::mem::transmute::<*const (), Track>(real as *const ())(domain, address, size) };
+    match (booked, answer) {
+        (None, _) | (Some(_), FAILED) => answer,
+        (Some(true), _) => 0,
+        (Some(false), NOT_TRACING) => FAILED,
+        (Some(false), _) => answer,
+    }
+}
+
+/// Stands in for `PyTraceMalloc_Untrack`.
+unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
+    let booked = outside_of_hooks(|| book_end(domain, address));
+    let real = UNTRACK.load(Ordering::Acquire);
+    // SAFETY: as in `track`.
+    let answer = unsafe { std::mem::transmute::<*const (), Untrack>(real as *const ())(domain, address) };
+    if booked.is_some() { 0 } else { answer }
+}
+
+/// Runs what books something, unless the calling thread is in the middle of booking something else.
+fn outside_of_hooks<T>(book: impl FnOnce() -> Option<T>) -> Option<T> {
+    let local = thread_local::current();
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        if (*local).inside != 0 {
+            return None;
+        }
+        (*local).inside = 1;
+        let booked = preserving_errno(book);
+        (*local).inside = 0;
+        booked
+    }
+}
+
+/// Books a block; `None`: nothing is recorded, false: it could not be.
+fn book(domain: u32, address: usize, size: usize) -> Option<bool> {
+    let environment = environment::known()?;
+    let session = session(domain, address)?;
+    match hooks::raw_caller(environment) {
+        Caller::Main(state) => {
+            let thread = Attached { state, local: thread_local::current(), domain: Domain::Raw };
+            // SAFETY: a session ends only with the main GIL held, which this thread holds; it is marked as inside a hook,
+            // and was not before, so it is not in the middle of the books.
+            unsafe {
+                let recorder = &mut *(*session).recorder.get();
+                Some(recorder.tracked(environment.api, &*session, thread, (domain, address), size))
+            }
+        }
+        Caller::Remote(node) => book_remotely(node, domain, address, size),
+    }
+}
+
+/// Books the end of a block; `None`: nothing is recorded.
+fn book_end(domain: u32, address: usize) -> Option<()> {
+    let environment = environment::known()?;
+    let session = session(domain, address)?;
+    match hooks::raw_caller(environment) {
+        Caller::Main(_) => {
+            let mut desk = remote::desk();
+            // SAFETY: as in `book`.
+            unsafe { (*(*session).recorder.get()).untracked(&*session, &mut desk, domain, address) };
+        }
+        Caller::Remote(_) => {
+            let mut desk = remote::desk();
+            // SAFETY: a session ends with the desk in hand; its tables are shared.
+            let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }?;
+            forget_remotely(session, &mut desk, domain, address);
+        }
+    }
+    Some(())
+}
+
+/// The session to book in; a forked child takes its parent's over now. Where the calling thread cannot, the block that it
+/// names is forgotten.
+fn session(domain: u32, address: usize) -> Option<*mut Session> {
+    let session = hooks::session_to_book_in(if domain == PYTHON { address } else { 0 });
+    if session.is_null() {
+        fork::forget_tracked(domain, address);
+        return None;
+    }
+    Some(session)
+}
+
+fn book_remotely(node: u32, domain: u32, address: usize, size: usize) -> Option<bool> {
+    let mut desk = remote::desk();
+    // SAFETY: as in `book_end`.
+    let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }?;
+    forget_remotely(session, &mut desk, domain, address);
+    let account = session.fixed_accounts.load(Ordering::Relaxed) + node;
+    let block = Block { account, size, birth: base_tick::UNKNOWN };
+    let in_block_table = domain == PYTHON && session.blocks.is_clear(address, size);
+    let has_room = in_block_table || session.tracked.reserve();
+    if !has_room || !desk.leave(Note::Allocated { account, domain, size }) {
+        session.count_unrecorded();
+        return Some(false);
+    }
+    session.count_pending(size as i64);
+    if in_block_table {
+        match session.blocks.put(address, block) {
+            Ok(stale) => hooks::leave_free(session, &mut desk, stale),
+            Err(_) => {
+                hooks::leave_free(session, &mut desk, Entry::Block(block));
+                session.count_unrecorded();
+                return Some(false);
+            }
+        }
+    } else {
+        session.tracked.put(domain, address, block);
+    }
+    Some(true)
+}
+
+/// Forgets what is known of a block, and leaves a note of it.
+fn forget_remotely(session: &Session, desk: &mut Desk, domain: u32, address: usize) {
+    if let Some(Block { account, size, .. }) = session.tracked.take(domain, address) {
+        session.count_pending((size as i64).wrapping_neg());
+        if !desk.leave(Note::Freed { account, domain, size }) {
+            session.count_unrecorded();
+        }
+    }
+    if domain == PYTHON {
+        hooks::leave_free(session, desk, session.blocks.take(address));
+    }
+}
+
+impl Recorder {
+    /// Books a block that was announced, under the calling thread's stack; false if there is no memory for it.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
+    unsafe fn tracked(
+        &mut self,
+        api: &Api,
+        session: &Session,
+        thread: Attached,
+        (domain, address): (u32, usize),
+        size: usize,
+    ) -> bool {
+        // SAFETY: as the caller promises; the account comes from the tree.
+        unsafe {
+            let base = self.stack(api, &session.blocks, thread);
+            let block = Block { account: base, size, birth: self.birth() };
+            let mut desk = remote::desk();
+            self.untracked(session, &mut desk, domain, address);
+            if base == DROPPED {
+                self.count_dropped(size);
+                return true;
+            }
+            let is_kept = if domain == PYTHON && session.blocks.is_clear(address, size) {
+                match session.blocks.put(address, block) {
+                    Ok(stale) => {
+                        self.freed(stale);
+                        true
+                    }
+                    Err(_) => false,
+                }
+            } else {
+                let has_room = session.tracked.reserve();
+                if has_room {
+                    session.tracked.put(domain, address, block);
+                }
+                has_room
+            };
+            if is_kept {
+                let account = self.tree.domain_account(base, domain);
+                self.count_elsewhere(account, size);
+            } else {
+                self.tree.capture.lost(LossKind::BlockTable).fetch_add(1, Ordering::Relaxed);
+            }
+            is_kept
+        }
+    }
+
+    /// Books the end of a block that was announced. What was left at the desk before is booked first: it may be of the
+    /// same block.
+    ///
+    /// # Safety
+    /// The caller holds the main interpreter's GIL, and is marked as inside a hook.
+    unsafe fn untracked(&mut self, session: &Session, desk: &mut Desk, domain: u32, address: usize) {
+        // SAFETY: as the caller promises. Nothing is left at the desk from here on, so `freed` does not ask for it.
+        unsafe {
+            self.book(desk);
+            if let Some(block) = session.tracked.take(domain, address) {
+                let account = self.tree.domain_account(block.account, domain);
+                self.accounts.freed(account, block.size);
+            }
+            if domain == PYTHON {
+                self.freed(session.blocks.take(address));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
