@@ -45,13 +45,15 @@ impl Snapshot {
     pub fn growth(&self, from_ns: u64, to_ns: u64, group_by: GroupBy, filter: &Filter) -> Growth {
         let changes = &self.history.changes;
         let duration_ns = self.process.duration_ns;
-        // The time of the last note up to a time, and the index behind it. The end is behind all of them.
+        // The end is behind all notes, and the start before them, even of a recording without duration.
+        let behind_all = |time_ns: u64| if time_ns >= duration_ns { u64::MAX } else { time_ns };
+        let from_note_ns = if from_ns == 0 { 0 } else { behind_all(from_ns) };
+        // The time of the last note up to a time, and the index behind it.
         let note = |time_ns: u64| {
-            let time_ns = if time_ns >= duration_ns { u64::MAX } else { time_ns };
             let end = changes.partition_point(|change| change.time_ns <= time_ns);
             (end.checked_sub(1).map_or(0, |last| changes[last].time_ns), end)
         };
-        let ((noted_from_ns, first), (noted_to_ns, end)) = (note(from_ns), note(to_ns));
+        let ((noted_from_ns, first), (noted_to_ns, end)) = (note(from_note_ns), note(behind_all(to_ns)));
         let (first, end) = (first.min(end), end);
         let tree = &self.tree;
         let allowed = filter.allowed_places(tree);

@@ -1,3 +1,5 @@
+//! Tests of the table of births against lists of blocks, and over a long time.
+
 use heapline_format::{Node, NodeKind};
 use proptest::prelude::*;
 
