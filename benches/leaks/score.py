@@ -2,17 +2,18 @@
 
 usage: python score.py --cases DIR --wheel WHEEL [--rounds N] [--only NAME] [--write FILE]
 
-DIR holds one folder a case, with `case.toml` and `leak.py`, and `drive.py` beside DIR, which runs a case with growth beside
-it that stops halfway. `case.toml` says which Python and which (leaky) releases the case needs, and the truth: `spot`s,
-each a range of lines of a file with a `role`: `culprit` (the code that is wrong), `call` (the program's call of it), `object`
-(where what leaks is made).
+DIR holds one folder a case, with `case.toml` and `leak.py`. Beside DIR is `drive.py`, which runs a case with growth
+that stops halfway. `case.toml` says which Python and which (leaky) releases the case needs, and the truth: `spot`s,
+each a range of lines of a file with a `role`: `culprit` (the code that is wrong), `call` (the program's call of it),
+`object` (where what leaks is made).
 
 Each case runs as a user would run it, with no change to the program:
 
     heapline run -q -o CAPTURE drive.py leak.py
     heapline report CAPTURE --json
 
-and its sites with the verdict `growing` are put in the report's order of growth, by the rate less its margin. A round is
+and its sites with the verdict `growing` are put in the report's order of growth, by the rate less its margin. A
+round is
 
     yes      the first lies on a culprit or call line
     object   the first lies on an object line
@@ -32,10 +33,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+try:
+    import tomllib  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    sys.exit("score.py needs Python 3.11 or newer")
 
 Case = dict[str, Any]
 Site = dict[str, Any]
@@ -44,9 +49,10 @@ FOUND = ("yes", "object", "quiet")
 
 
 def interpreter(version: str) -> Path:
-    root = os.environ.get("PYENV_ROOT") or subprocess.run(
-        ["pyenv", "root"], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    root = (
+        os.environ.get("PYENV_ROOT")
+        or subprocess.run(["pyenv", "root"], check=True, capture_output=True, text=True).stdout.strip()
+    )
     return Path(root, "versions", version, "bin", "python")
 
 
@@ -70,7 +76,8 @@ def report(folder: Path, binaries: Path) -> dict[str, Any]:
     drive = folder.parent.parent / "drive.py"
     with tempfile.TemporaryDirectory() as scratch:
         capture = Path(scratch, "case.heapline")
-        command = [binaries / "heapline", "run", "-q", "-o", capture, drive, folder / "leak.py", "0"]
+        program = [str(drive), str(folder / "leak.py"), "0"]
+        command = [str(binaries / "heapline"), "run", "-q", "-o", str(capture), *program]
         environ = dict(os.environ, PYTHONHASHSEED="0")
         subprocess.run(command, check=True, capture_output=True, env=environ, timeout=900)
         told = subprocess.run(
