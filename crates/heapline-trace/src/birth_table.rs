@@ -3,7 +3,7 @@
 //! Nothing is noted per allocation: the births of live blocks are in the block table, and a *pass* sums them. Passes are
 //! made at the end, whenever the whole capture is asked for, and in between so that a killed process leaves some: the
 //! time to the next is a part of the age of the recording (1/[`CLASSES`]) and at least [`RATIO`] times what the last
-//! pass took. So a week has a few hundred of them, they cost at most 1 % of the time, and what a kill leaves is late
+//! pass took. So a week has a few hundred of them, they cost at most 0.5 % of the time, and what a kill leaves is late
 //! by about one age class.
 //!
 //! The time from the start to the pass is divided into [`CLASSES`] stretches of equal length, in whole base ticks; small
@@ -36,7 +36,7 @@ const MOST_RECORDS: usize = 1 << 16;
 const MOST_SPACE: usize = 3 * MOST_RECORDS;
 const _: () = assert!(MOST_SPACE < BirthExtent::LIMIT as usize);
 /// A pass may cost this part of the time.
-const RATIO: u64 = 100;
+const RATIO: u64 = 200;
 /// The first pass.
 const FIRST_PASS_NS: u64 = 64 << 20;
 
@@ -106,10 +106,10 @@ impl BirthTable {
         Ok(())
     }
 
-    /// Makes a pass if it is time for one.
+    /// Makes a pass if it is time for one, and a kill would leave it: nobody sees a capture in memory without asking.
     #[inline]
     pub(crate) fn note(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
-        if elapsed_ns >= self.next_ns {
+        if elapsed_ns >= self.next_ns && tree.capture.path().is_some() {
             self.pass(tree, blocks, elapsed_ns);
         }
     }

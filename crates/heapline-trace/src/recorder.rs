@@ -24,7 +24,7 @@ use crate::walker::Walker;
 /// Most allocations between two looks at the clock.
 const LOOK_INTERVAL: u32 = 256;
 /// So long the fine clock is looked at: of a short run, every millisecond counts.
-const FINE_NS: u64 = 1_000_000_000;
+const FINE_NS: u64 = 250_000_000;
 /// When more time than this has passed between two looks, the next ones come sooner.
 const SPARSE_LOOKS_NS: u64 = 8_000_000;
 /// The resident set size is read at most this often.
