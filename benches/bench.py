@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from child import Run, RunError, run
+from face import snapshot_table
 from memory import FEW_BYTES, MANY_BYTES, recorder_memory_table
 from mode import MODES, Mode
 from product import captures_table, product_table
@@ -133,6 +134,12 @@ What RSS grows by more than without a recorder, from {FEW_BYTES // 10**6} to {MA
 made at one line.
 
 {recorder_memory_table()}
+
+## Snapshots of heapline.tracemalloc
+
+`take_snapshot` and `compare_to('lineno')`, 5 million live blocks, 25 frames.
+
+{snapshot_table()}
 
 ## Captures of heapline
 

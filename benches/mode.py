@@ -29,6 +29,10 @@ def _heapline(python: str, script: list[str], output: Path) -> list[str]:
     return [python, "-m", "heapline", "run", "-q", "-o", str(output / CAPTURE_NAME), *script]
 
 
+def _face(frames: int) -> Command:
+    return lambda python, script, output: ["env", f"HEAPLINE=tracemalloc:{frames}", python, *script]
+
+
 def _tracemalloc(frames: int) -> Command:
     return lambda python, script, output: [python, "-X", f"tracemalloc={frames}", *script]
 
@@ -44,6 +48,7 @@ def _memray(*options: str) -> Command:
 MODES = [
     Mode("plain", "plain, s", _plain),
     Mode("heapline", "heapline", _heapline),
+    Mode("face25", "heapline.tracemalloc, 25 frames", _face(25)),
     Mode("tracemalloc1", "tracemalloc, 1 frame", _tracemalloc(1)),
     Mode("tracemalloc25", "tracemalloc, 25 frames", _tracemalloc(25)),
     Mode("memray", "memray", _memray()),

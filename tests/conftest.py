@@ -40,9 +40,10 @@ class Finished:
 def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment without what changes how Python behaves, so that tests do not depend on who runs them."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LC_", "LANG"))}
-    environment.update(LC_ALL="C.UTF-8", PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1", **changes)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    environment.update(LC_ALL="C.UTF-8", PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
+    for name in ("HEAPLINE", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         environment.pop(name, None)
+    environment.update(changes)
     return environment
 
 

@@ -22,6 +22,7 @@ x86-64 Linux; reading captures works everywhere.
 from heapline._native import (
     CallTree,
     CaptureError,
+    Difference,
     Frame,
     HeaplineError,
     Loss,
@@ -43,6 +44,7 @@ from heapline._recording import trace
 __all__ = [
     "CallTree",
     "CaptureError",
+    "Difference",
     "Frame",
     "HeaplineError",
     "Loss",
@@ -53,10 +55,40 @@ __all__ = [
     "TracingError",
     "UnsupportedError",
     "__version__",
+    "install",
     "is_tracing",
     "load",
     "snapshot",
     "start",
     "stop",
     "trace",
+    "uninstall",
 ]
+
+
+def install() -> None:
+    """Have ``import tracemalloc`` mean :mod:`heapline.tracemalloc`, in this process and from now on.
+
+    So does everything that imports it when it needs it: a ``ResourceWarning`` says where the object was allocated, and
+    pytest repeats it. Modules that have imported the standard one already keep theirs: call this first, or have
+    ``HEAPLINE=tracemalloc`` in the environment.
+
+    Nothing is traced that was not before. If the standard module is tracing (``PYTHONTRACEMALLOC``,
+    ``-X tracemalloc``), ours traces in its stead, with as many frames; what was allocated before is not known to it.
+
+    The second time it changes nothing. Raises :class:`UnsupportedError` if a tracing is to be taken over where nothing
+    can be recorded; then everything is as before, but the standard module's traces begin anew.
+    """
+    from heapline import _stand_in
+
+    _stand_in.install()
+
+
+def uninstall() -> None:
+    """Undo :func:`install`: the names mean what they did, and a tracing that was taken over is given back.
+
+    Other tracings go on. Does nothing where nothing is installed.
+    """
+    from heapline import _stand_in
+
+    _stand_in.uninstall()

@@ -5,6 +5,7 @@ from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 __all__ = [
     "CallTree",
     "CaptureError",
+    "Difference",
     "Frame",
     "HeaplineError",
     "Loss",
@@ -338,6 +339,53 @@ class Statistic(_Measures):
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
+class Difference:
+    """One row of ``Snapshot.diff``: a group of allocations in two snapshots. Immutable."""
+
+    @property
+    def name(self) -> str:
+        """What the allocations have in common, in one line, as the later snapshot has it."""
+
+    @property
+    def status(self) -> Literal["matched", "moved", "new", "gone"]:
+        """``"moved"``: matched, but at another line now, since the source was edited in between."""
+
+    @property
+    def before(self) -> Statistic | None:
+        """The group in the earlier snapshot, ``None`` if it is new."""
+
+    @property
+    def after(self) -> Statistic | None:
+        """The group in the later snapshot, ``None`` if it is gone."""
+
+    @property
+    def live_bytes_change(self) -> int:
+        """Change of the bytes allocated and not yet freed."""
+
+    @property
+    def live_count_change(self) -> int:
+        """Change of the blocks allocated and not yet freed."""
+
+    @property
+    def high_water_mark_bytes_change(self) -> int:
+        """Change of the bytes live when the process as a whole was at its high-water mark."""
+
+    @property
+    def high_water_mark_count_change(self) -> int:
+        """Change of the blocks live when the process as a whole was at its high-water mark."""
+
+    @property
+    def allocated_bytes_change(self) -> int:
+        """Change of the bytes ever allocated."""
+
+    @property
+    def allocated_count_change(self) -> int:
+        """Change of the allocations ever made."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
 class CallTree(_Measures):
     """An entry of a tree of callers or callees, with its children. Immutable.
 
@@ -551,6 +599,23 @@ class Snapshot:
         top: int | None = None,
     ) -> list[Statistic]:
         """Sum allocations by group, largest first; the first ``top`` groups, or all of them."""
+
+    def diff(
+        self,
+        before: Snapshot,
+        by: _By = "line",
+        order: _Order = "live",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        top: int | None = None,
+    ) -> list[Difference]:
+        """Compare this snapshot with an earlier one, or one of another run, group by group.
+
+        The greatest change comes first, be it growth or not; the first ``top`` groups, or all of them, including those
+        that have not changed. Files are matched by their shown path, functions by name, and lines by what is around
+        them: lines that an edit of the source has moved are one row.
+        """
 
     def callers(
         self,

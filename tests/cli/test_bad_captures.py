@@ -135,7 +135,7 @@ def test_unreadable_capture(command: Any, capture: bytes, tmp_path: Path, obey_p
 
 def test_mistakes_on_the_command_line(command: Any) -> None:
     for words, said in {
-        ("nonsense",): "choose run or report",
+        ("nonsense",): "choose run, report or diff",
         ("app.py",): "did you mean 'heapline run app.py'?",
         ("report",): "CAPTURE is missing",
         ("report", "--by", "colour", "x"): "choose one of line, function, file, module, stack, thread",
@@ -154,7 +154,7 @@ def test_mistakes_on_the_command_line(command: Any) -> None:
 def test_help_and_version(command: Any) -> None:
     assert command("--version").out.decode() == f"heapline {heapline.__version__}\n"
     assert command("--help").status == 0
-    for name in ("run", "report"):
+    for name in ("run", "report", "diff"):
         assert name.encode() in command("--help").out
         assert command(name, "--help").status == 0
 

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
+use crate::filter::Filter;
 use crate::frame::Origin;
 use crate::group::{Group, GroupBy, Stack};
+use crate::measures::Measures;
 use crate::tree::{Place, Tree};
 
 /// Numbers the groups of nodes, in the order in which they are asked for.
@@ -19,13 +21,7 @@ pub(crate) struct Grouping<'a> {
 
 impl<'a> Grouping<'a> {
     pub(crate) fn new(tree: &'a Tree, group_by: GroupBy) -> Self {
-        let buckets = match group_by {
-            GroupBy::Stack => Cow::Owned(tree.visible_stacks()),
-            GroupBy::Thread => Cow::Owned(tree.threads()),
-            GroupBy::Line | GroupBy::Function | GroupBy::File | GroupBy::Module => {
-                Cow::Borrowed(&tree.place_of[..])
-            }
-        };
+        let buckets = buckets(tree, group_by);
         let keys = Keys::new(tree, group_by);
         let (row_of_bucket, row_of_key) = (FxHashMap::default(), FxHashMap::default());
         Self { buckets, keys, row_of_bucket, row_of_key, groups: Vec::new() }
@@ -52,9 +48,38 @@ impl<'a> Grouping<'a> {
     }
 }
 
+/// For each node a number that is the same only for nodes of one group.
+pub(crate) fn buckets(tree: &Tree, group_by: GroupBy) -> Cow<'_, [u32]> {
+    match group_by {
+        GroupBy::Stack => Cow::Owned(tree.visible_stacks()),
+        GroupBy::Thread => Cow::Owned(tree.threads()),
+        GroupBy::Line | GroupBy::Function | GroupBy::File | GroupBy::Module => {
+            Cow::Borrowed(&tree.place_of[..])
+        }
+    }
+}
+
+/// Buckets in which something was allocated, and the sums of their nodes; `buckets` has that of each node.
+pub(crate) fn sum_by_bucket(tree: &Tree, buckets: &[u32], filter: &Filter) -> Vec<(u32, Measures)> {
+    let allowed = filter.allowed_places(tree);
+    let mut sum_of: FxHashMap<u32, u32> = FxHashMap::default();
+    let mut sums: Vec<(u32, Measures)> = Vec::new();
+    for (node, measures) in tree.accounts.iter() {
+        if allowed[tree.place_of[node as usize] as usize] && !measures.is_zero() {
+            let bucket = buckets[node as usize];
+            let sum = *sum_of.entry(bucket).or_insert_with(|| {
+                sums.push((bucket, Measures::default()));
+                sums.len() as u32 - 1
+            });
+            sums[sum as usize].1 += measures;
+        }
+    }
+    sums
+}
+
 /// What is equal for two buckets of the same group, in small numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(crate) enum Key {
     /// Source, name, line.
     Line(u32, u32, u32),
     Function(u32),
@@ -69,7 +94,7 @@ enum Key {
 }
 
 /// From buckets to groups.
-struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     tree: &'a Tree,
     group_by: GroupBy,
     /// For each file the first one of the same module and origin; empty unless asked for.
@@ -79,12 +104,12 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn new(tree: &'a Tree, group_by: GroupBy) -> Self {
+    pub(crate) fn new(tree: &'a Tree, group_by: GroupBy) -> Self {
         let modules = if group_by == GroupBy::Module { modules(tree) } else { Vec::new() };
         Self { tree, group_by, modules, above_frames: None }
     }
 
-    fn key(&mut self, bucket: u32) -> Key {
+    pub(crate) fn key(&mut self, bucket: u32) -> Key {
         match self.group_by {
             GroupBy::Thread => Key::Thread(bucket),
             GroupBy::Stack if self.has_frames(bucket) => Key::Stack(bucket),
@@ -118,7 +143,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    fn group(&self, key: Key) -> Group {
+    pub(crate) fn group(&self, key: Key) -> Group {
         let tree = self.tree;
         match key {
             Key::Line(source, name, line) => Group::Line(tree.frame_of(source, name, line)),

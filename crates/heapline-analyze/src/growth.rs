@@ -7,14 +7,14 @@ use crate::snapshot::Snapshot;
 
 /// How live memory changed in a group between two times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct LiveChange {
     /// Where it changed; with `below`, a caller of where it changed.
     pub group: Group,
     /// It is only known that stacks below this group changed by so much in all.
     pub below: bool,
-    /// Change of live bytes.
+    /// LiveChange of live bytes.
     pub live_bytes: i64,
-    /// Change of live blocks.
+    /// LiveChange of live blocks.
     pub live_count: i64,
 }
 
@@ -34,7 +34,7 @@ pub struct Growth {
     /// Whether every change is known by its own stack.
     pub is_exact: bool,
     /// Groups whose live bytes or blocks changed, largest growth first.
-    pub rows: Vec<Change>,
+    pub rows: Vec<LiveChange>,
 }
 
 impl Snapshot {
@@ -79,7 +79,7 @@ impl Snapshot {
         for (row, both) in sums.into_iter().enumerate() {
             for (below, (live_bytes, live_count)) in [(false, both[0]), (true, both[1])] {
                 if live_bytes != 0 || live_count != 0 {
-                    rows.push(Change { group: grouping.group(row), below, live_bytes, live_count });
+                    rows.push(LiveChange { group: grouping.group(row), below, live_bytes, live_count });
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! Explains what a capture holds: statistics by line, function, file, module, stack or thread, who called whom, and how
-//! it went over time.
+//! Explains what a capture holds: statistics by line, function, file, module, stack or thread, who called whom, how
+//! it went over time, and how two captures differ.
 //!
 //! This crate reads captures and nothing else: it needs no Python and no running program, never maps a file
 //! into memory, and trusts no byte of what it reads. Any byte string gives an [`Error`] or a [`Snapshot`];
@@ -14,6 +14,8 @@ mod call_tree;
 mod callees;
 mod callers;
 mod capture;
+mod change;
+mod diff;
 mod error;
 mod facts;
 mod filter;
@@ -45,11 +47,13 @@ mod verdict;
 
 pub use age::{AgeClass, Ages};
 pub use call_tree::{CallEntry, CallTree, TreeLimits};
+pub use change::Change;
+pub use diff::Difference;
 pub use error::{Error, in_words, system_words};
 pub use filter::Filter;
 pub use frame::{Frame, Origin, Source};
 pub use group::{Group, GroupBy, OrderBy, Stack, UnknownChoice};
-pub use growth::{Change, Growth};
+pub use growth::{Growth, LiveChange};
 pub use loss::Loss;
 pub use measures::Measures;
 pub use process::{Process, Sampling, Status};

@@ -1,5 +1,7 @@
 //! The numbers of the process as a whole.
 
+use crate::measures::Measures;
+
 /// Numbers of the process as a whole.
 ///
 /// Live and allocated numbers, and the count at the high-water mark, are sums over all stacks, so that the
@@ -40,4 +42,19 @@ pub struct Totals {
     pub dropped_count: u64,
     /// What threads without the GIL allocated less what they freed and is not yet in the other numbers.
     pub pending_bytes: i64,
+}
+
+impl Totals {
+    /// The six measures of the process as a whole.
+    #[must_use]
+    pub fn measures(&self) -> Measures {
+        Measures {
+            live_bytes: self.live_bytes,
+            live_count: self.live_count,
+            high_water_mark_bytes: self.high_water_mark_bytes,
+            high_water_mark_count: self.high_water_mark_count,
+            allocated_bytes: self.allocated_bytes,
+            allocated_count: self.allocated_count,
+        }
+    }
 }

@@ -40,7 +40,10 @@ fn version_1_says_what_the_program_did() {
 }
 
 /// Asks everything of a snapshot that can be asked.
-fn ask(snapshot: &Snapshot) {
+fn ask(snapshot: &Snapshot, other: &Snapshot) {
+    for &group_by in GroupBy::ALL {
+        let _ = snapshot.diff(other, group_by, OrderBy::Count, &Filter::default());
+    }
     for group_by in [GroupBy::Line, GroupBy::Function, GroupBy::Module, GroupBy::Stack, GroupBy::Thread] {
         for row in snapshot.statistics(group_by, OrderBy::Count, &Filter::default()).iter().take(3) {
             let _ = row.group.to_string();
@@ -87,6 +90,7 @@ proptest! {
         in_header in prop::collection::vec((0usize..2048, any::<u8>()), 0..8),
         cut in any::<bool>(),
     ) {
+        let sound = Snapshot::from_bytes(V1).expect("a capture");
         let mut bytes = V1.to_vec();
         for (at, value) in changes.into_iter().chain(in_header) {
             bytes[at] = value;
@@ -95,7 +99,7 @@ proptest! {
             bytes.truncate(length);
         }
         if let Ok(snapshot) = Snapshot::from_bytes(&bytes) {
-            ask(&snapshot);
+            ask(&snapshot, &sound);
         }
         ask_traces(&bytes);
     }

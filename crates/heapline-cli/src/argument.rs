@@ -28,8 +28,10 @@ Examples:
   heapline run -o app.heapline app.py     choose where the capture goes
   heapline report app.heapline --by file  see a capture again, even that of a
                                           program that still runs or was killed
+  heapline diff old.heapline new.heapline see what changed between two runs
 
-'heapline help run' and 'heapline help report' show all options.";
+'heapline help run', 'heapline help report' and 'heapline help diff' show all
+options.";
 
 const RUN_EXAMPLES: &str = "\
 Everything behind the target belongs to the program, whatever it looks like.
@@ -54,6 +56,16 @@ Examples:
 In reports, app marks the program's own code, pkg an installed package, and
 std the standard library.";
 
+const DIFF_EXAMPLES: &str = "\
+Lines that an edit of the source moved are matched: app.py:14 (was :12). Sites
+of one capture only are marked new or gone.
+
+Examples:
+  heapline diff old.heapline new.heapline
+  heapline diff old.heapline new.heapline --by function --order high-water-mark
+  heapline diff old.heapline new.heapline --filter 'mypackage/**'
+  heapline diff old.heapline new.heapline --json | jq '.change'";
+
 /// A memory profiler for Python: where a program's memory went, exactly.
 #[derive(Debug, Parser)]
 #[command(name = "heapline", bin_name = "heapline", version, styles = STYLES, after_help = EXAMPLES)]
@@ -73,6 +85,9 @@ pub(crate) enum Command {
     /// Show what is in a capture
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArguments),
+    /// Show what changed between two captures
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArguments),
 }
 
 /// The options of `run`, and its target so that help and errors can name it. `crate::target` takes the target and
@@ -100,6 +115,10 @@ pub(crate) struct RunArguments {
     /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
     #[arg(long = "record", value_name = "GLOB")]
     pub(crate) recorded: Vec<String>,
+    /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
+    #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: By,
     #[command(flatten)]
     pub(crate) selection: Selection,
 }
@@ -108,6 +127,10 @@ pub(crate) struct RunArguments {
 pub(crate) struct ReportArguments {
     /// Capture file to read
     pub(crate) capture: PathBuf,
+    /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
+    #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: By,
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Order by bytes (high-water-mark, live, allocated) or number of allocations (count)
@@ -128,13 +151,30 @@ pub(crate) struct ReportArguments {
     pub(crate) callers: Option<String>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct DiffArguments {
+    /// Capture file to compare with
+    pub(crate) before: PathBuf,
+    /// Capture file to compare
+    pub(crate) after: PathBuf,
+    /// Group allocations by line, function, file, module, stack or thread
+    #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: GroupBy,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Order by the change of bytes (live, high-water-mark, allocated) or of the number of allocations (count)
+    #[arg(long, value_name = "WHAT", value_parser = order_parser())]
+    #[arg(default_value = "live", hide_possible_values = true)]
+    order: OrderBy,
+    /// Print JSON, with all sites unless --top is given
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// What to show of a snapshot.
 #[derive(Args, Debug)]
 pub(crate) struct Selection {
-    /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
-    #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
-    #[arg(default_value = "line", hide_possible_values = true)]
-    by: By,
     /// Show the N biggest ("all" for all of them) [default: 10]
     #[arg(long, value_name = "N", value_parser = parse_top)]
     top: Option<usize>,
@@ -219,7 +259,7 @@ pub(crate) fn definition() -> clap::Command {
 pub(crate) fn parse(arguments: &[OsString], terminal: &Terminal) -> Result<Cli, Refusal> {
     let words = std::iter::once(OsString::from("heapline")).chain(arguments.iter().cloned());
     let first = arguments.first().and_then(|word| word.to_str());
-    let subcommand = first.filter(|word| ["run", "report"].contains(word));
+    let subcommand = first.filter(|word| ["run", "report", "diff"].contains(word));
     // Prose does not get easier to read in lines of more than 100 columns.
     let mut command = definition().term_width(terminal.columns().min(100));
     command
@@ -247,9 +287,9 @@ fn refusal(error: &clap::Error, subcommand: Option<&str>, terminal: &Terminal) -
 }
 
 impl Selection {
-    fn into_options(self, order: OrderBy) -> Result<ReportOptions, Refusal> {
+    fn into_options(self, by: By, order: OrderBy) -> Result<ReportOptions, Refusal> {
         let filter = parse_filter("--filter", &self.filters)?;
-        let (by, period) = match self.by {
+        let (by, period) = match by {
             By::Group(by) => (by, Period::Run),
             By::Age => (GroupBy::Line, Period::Ages),
         };
@@ -279,13 +319,13 @@ impl RunArguments {
 
     /// The part that is about the report afterwards.
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        self.selection.into_options(OrderBy::HighWaterMark)
+        self.selection.into_options(self.by, OrderBy::HighWaterMark)
     }
 }
 
 impl ReportArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        let mut options = self.selection.into_options(self.order)?;
+        let mut options = self.selection.into_options(self.by, self.order)?;
         let asked = match (self.at, self.between.as_deref()) {
             (Some(time), _) => Some(Period::At(time)),
             (None, Some(&[from, to])) => Some(Period::Between(from, to)),
@@ -303,7 +343,18 @@ impl ReportArguments {
     }
 }
 
-fn grouping_parser() -> impl TypedValueParser<Value = By> {
+impl DiffArguments {
+    pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
+        self.selection.into_options(By::Group(self.by), self.order)
+    }
+}
+
+fn grouping_parser() -> impl TypedValueParser<Value = GroupBy> {
+    PossibleValuesParser::new(GroupBy::ALL.iter().map(|by| by.as_str()))
+        .try_map(|name| name.parse::<GroupBy>())
+}
+
+fn period_grouping_parser() -> impl TypedValueParser<Value = By> {
     let names = GroupBy::ALL.iter().map(|by| by.as_str()).chain(["age"]);
     PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
         "age" => Ok(By::Age),

@@ -73,7 +73,7 @@ impl Serialize for Report<'_> {
 }
 
 /// A slice as an array, each item through a function when its turn comes.
-struct List<'a, T, F>(&'a [T], F);
+pub(crate) struct List<'a, T, F>(pub(crate) &'a [T], pub(crate) F);
 
 impl<'a, T, O: Serialize, F: Fn(&'a T) -> O> Serialize for List<'a, T, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,7 +81,7 @@ impl<'a, T, O: Serialize, F: Fn(&'a T) -> O> Serialize for List<'a, T, F> {
     }
 }
 
-struct ProcessObject<'a>(&'a Process);
+pub(crate) struct ProcessObject<'a>(pub(crate) &'a Process);
 
 impl<'a> Serialize for ProcessObject<'a> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -116,7 +116,7 @@ impl<'a> Serialize for ProcessObject<'a> {
     }
 }
 
-struct TotalsObject<'a>(&'a Totals);
+pub(crate) struct TotalsObject<'a>(pub(crate) &'a Totals);
 
 impl Serialize for TotalsObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -142,7 +142,7 @@ impl Serialize for TotalsObject<'_> {
     }
 }
 
-struct LossObject<'a>(&'a Loss);
+pub(crate) struct LossObject<'a>(pub(crate) &'a Loss);
 
 impl Serialize for LossObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -164,50 +164,53 @@ struct SiteObject<'a> {
 impl Serialize for SiteObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("site", 16)?;
-        site_fields::<S>(&mut object, self.snapshot, self.by, &self.statistic.group)?;
-        let Measures { live_bytes, live_count, .. } = self.statistic.measures;
-        let Measures { high_water_mark_bytes, high_water_mark_count, .. } = self.statistic.measures;
-        let Measures { allocated_bytes, allocated_count, .. } = self.statistic.measures;
-        object.serialize_field("live_bytes", &live_bytes)?;
-        object.serialize_field("live_count", &live_count)?;
-        object.serialize_field("high_water_mark_bytes", &high_water_mark_bytes)?;
-        object.serialize_field("high_water_mark_count", &high_water_mark_count)?;
-        object.serialize_field("allocated_bytes", &allocated_bytes)?;
-        object.serialize_field("allocated_count", &allocated_count)?;
+        group_fields::<S>(&mut object, self.snapshot, self.by, &self.statistic.group)?;
+        measure_fields::<S>(&mut object, &self.statistic.measures)?;
         history::trend_fields::<S>(&mut object, self.trends, self.statistic)?;
         object.end()
     }
 }
 
-/// Adds the keys that name a group.
-fn site_fields<S: Serializer>(
+/// What the allocations of a group have in common.
+pub(crate) fn group_fields<S: Serializer>(
     object: &mut S::SerializeStruct,
     snapshot: &Snapshot,
     by: GroupBy,
     group: &Group,
 ) -> Result<(), S::Error> {
     match group {
-        Group::Line(frame) => frame_fields::<S>(object, frame, "line")?,
-        Group::Function(frame) => frame_fields::<S>(object, frame, "first_line")?,
-        Group::File(source) => source_fields::<S>(object, source)?,
+        Group::Line(frame) => frame_fields::<S>(object, frame, "line"),
+        Group::Function(frame) => frame_fields::<S>(object, frame, "first_line"),
+        Group::File(source) => source_fields::<S>(object, source),
         Group::Module { module, origin } => {
             object.serialize_field("module", &**module)?;
-            object.serialize_field("origin", origin.as_str())?;
+            object.serialize_field("origin", origin.as_str())
         }
         Group::Stack(stack) => {
             object.serialize_field("thread", &snapshot.thread(*stack))?;
             let frames: Vec<Group> = snapshot.frames(*stack).collect();
-            object.serialize_field("frames", &List(&frames, FrameObject))?;
+            object.serialize_field("frames", &List(&frames, FrameObject))
         }
-        Group::Thread(name) => object.serialize_field("thread", &**name)?,
-        label if by == GroupBy::Thread => object.serialize_field("thread", &label.to_string())?,
-        label => label_fields::<S>(object, label)?,
+        Group::Thread(name) => object.serialize_field("thread", &**name),
+        label if by == GroupBy::Thread => object.serialize_field("thread", &label.to_string()),
+        label => label_fields::<S>(object, label),
     }
-    Ok(())
+}
+
+pub(crate) fn measure_fields<S: Serializer>(
+    object: &mut S::SerializeStruct,
+    measures: &Measures,
+) -> Result<(), S::Error> {
+    object.serialize_field("live_bytes", &measures.live_bytes)?;
+    object.serialize_field("live_count", &measures.live_count)?;
+    object.serialize_field("high_water_mark_bytes", &measures.high_water_mark_bytes)?;
+    object.serialize_field("high_water_mark_count", &measures.high_water_mark_count)?;
+    object.serialize_field("allocated_bytes", &measures.allocated_bytes)?;
+    object.serialize_field("allocated_count", &measures.allocated_count)
 }
 
 /// One frame of a stack.
-struct FrameObject<'a>(&'a Group);
+pub(crate) struct FrameObject<'a>(pub(crate) &'a Group);
 
 impl Serialize for FrameObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

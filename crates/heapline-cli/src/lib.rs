@@ -1,4 +1,4 @@
-//! The `heapline` command: its arguments, the terminal report and the JSON report.
+//! The `heapline` command: its arguments, and reports on one capture or the difference of two, for terminals and as JSON.
 //!
 //! This crate parses and shows. It never runs Python: `heapline run` comes back as [`Action::Run`], and whoever
 //! has an interpreter carries it out and calls [`render`] afterwards. It computes nothing either: every number is
@@ -9,6 +9,7 @@
 
 mod argument;
 mod command;
+mod diff;
 #[cfg(test)]
 mod fixture;
 mod json;
@@ -52,6 +53,9 @@ pub fn main(arguments: &[OsString], out: &mut dyn Write, err: &mut dyn Write, te
         _ => argument::parse(arguments, terminal).and_then(|cli| match cli.command {
             argument::Command::Report(arguments) => {
                 command::report::execute(arguments, out, err, terminal).map(|()| Action::Exit(0))
+            }
+            argument::Command::Diff(arguments) => {
+                command::diff::execute(arguments, out, err, terminal).map(|()| Action::Exit(0))
             }
             // `run` as the first word was taken above, and no option may stand before it.
             argument::Command::Run(_) => Err(argument::Refusal::mistake("run has to be the first word")),

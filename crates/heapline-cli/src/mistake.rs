@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::text;
+use crate::{argument, text};
 
 /// The mistake that clap found in the words of this subcommand, without a line end.
 pub(crate) fn describe(error: &clap::Error, subcommand: Option<&str>, unicode: bool) -> String {
@@ -50,10 +50,8 @@ pub(crate) fn describe(error: &clap::Error, subcommand: Option<&str>, unicode: b
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = argument.replace(['<', '>'], "");
-            format!(
-                "{missing} is missing: heapline {} {missing} (see {help})",
-                subcommand.unwrap_or_default()
-            )
+            let usage = subcommand.map_or(String::new(), with_arguments);
+            format!("{missing} is missing: heapline {usage} (see {help})")
         }
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg);
@@ -78,9 +76,19 @@ fn no_such_command(word: &str, near: &str) -> String {
     };
     match near {
         "" if is_script() => format!("no command '{word}': did you mean 'heapline run {word}'?"),
-        "" => format!("no command '{word}': choose run or report (see heapline --help)"),
+        "" => format!("no command '{word}': choose run, report or diff (see heapline --help)"),
         near => format!("no command '{word}': did you mean 'heapline {near}'?"),
     }
+}
+
+/// A subcommand and what has to stand behind it: `diff BEFORE AFTER`.
+fn with_arguments(subcommand: &str) -> String {
+    let definition = argument::definition();
+    let found = definition.find_subcommand(subcommand);
+    let names =
+        found.into_iter().flat_map(clap::Command::get_positionals).filter(|name| name.is_required_set());
+    let names = names.flat_map(|name| name.get_value_names().unwrap_or_default());
+    names.fold(subcommand.to_owned(), |usage, name| format!("{usage} {name}"))
 }
 
 /// `--by <WHAT>` in its two parts, the second without brackets.

@@ -37,6 +37,32 @@ fn scaled(count: u64, decimals: usize) -> String {
     }
 }
 
+/// A change with its sign, its size through a function of this module: `+61.3 MB`, `-3`, and no sign for 0.
+#[must_use]
+pub fn change(change: i128, amount: impl Fn(u64) -> String) -> String {
+    let sign = match change {
+        0 => "",
+        1.. => "+",
+        _ => "-",
+    };
+    format!("{sign}{}", amount(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
+/// A change in parts of what it began at: `+12 %`, `-100 %`, `<1 %` for what is there but small. Empty when it began at 0.
+#[must_use]
+pub fn relative_change(change: i128, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let whole = u128::from(whole);
+    let percent = (change.unsigned_abs().saturating_mul(100) + whole / 2) / whole;
+    if percent == 0 && change != 0 {
+        return "<1 %".to_owned();
+    }
+    let percent = i128::try_from(percent).unwrap_or(i128::MAX);
+    format!("{} %", self::change(if change < 0 { -percent } else { percent }, count))
+}
+
 /// A count with thousands separators: `41,203,117`.
 #[must_use]
 pub fn count(value: u64) -> String {
@@ -148,6 +174,20 @@ pub fn eighths(part: u64, whole: u64, length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_have_a_sign() {
+        assert_eq!(change(61_300_000, bytes), "+61.3 MB");
+        assert_eq!(change(-1234, count), "-1,234");
+        assert_eq!(change(0, bytes), "0 B");
+        assert_eq!(change(-i128::from(u64::MAX), bytes), "-18.4 EB");
+        assert_eq!(relative_change(5, 10), "+50 %");
+        assert_eq!(relative_change(-10, 10), "-100 %");
+        assert_eq!(relative_change(123_450, 1000), "+12,345 %");
+        assert_eq!(relative_change(-1, 1000), "<1 %");
+        assert_eq!(relative_change(0, 10), "0 %");
+        assert_eq!(relative_change(5, 0), "");
+    }
 
     #[test]
     fn bytes_take_the_unit_that_leaves_one_to_three_digits() {

@@ -142,6 +142,12 @@ fn mistakes_of_run() {
 fn mistakes_of_report_and_before_any_command() {
     for (words, said) in [
         (&["report"][..], "CAPTURE is missing: heapline report CAPTURE (see heapline report --help)"),
+        (&["diff", "a"], "AFTER is missing: heapline diff BEFORE AFTER (see heapline diff --help)"),
+        (&["diff"], "BEFORE AFTER is missing: heapline diff BEFORE AFTER (see heapline diff --help)"),
+        (
+            &["diff", "a", "b", "--by", "x"],
+            "--by cannot be 'x': choose one of line, function, file, module, stack, thread",
+        ),
         (&["report", "a", "b"], "'b' is one word too many (see heapline report --help)"),
         (
             &["report", "--order", "x", "a"],
@@ -150,11 +156,11 @@ fn mistakes_of_report_and_before_any_command() {
         (&["report", "a", "--callers", "f", "--json"], "--callers cannot be used together with --json"),
         (&["app.py"], "no command 'app.py': did you mean 'heapline run app.py'?"),
         (&["bin/tool", "x"], "no command 'bin/tool': did you mean 'heapline run bin/tool'?"),
-        (&["nonsense"], "no command 'nonsense': choose run or report (see heapline --help)"),
+        (&["nonsense"], "no command 'nonsense': choose run, report or diff (see heapline --help)"),
         (&["reprot", "x"], "no command 'reprot': did you mean 'heapline report'?"),
         (&["--frob"], "unknown option '--frob' (see heapline --help)"),
         (&["-m", "pytest"], "unknown option '-m': did you mean 'heapline run -m'?"),
-        (&["a\x1b[2J\nb"], "no command 'a\\x1b[2J\\nb': choose run or report (see heapline --help)"),
+        (&["a\x1b[2J\nb"], "no command 'a\\x1b[2J\\nb': choose run, report or diff (see heapline --help)"),
     ] {
         assert_mistake(words, &format!("heapline: {said}"));
     }
@@ -188,6 +194,10 @@ fn help_names_what_there_is_with_examples() {
     for name in names {
         assert!(report.out.contains(name), "{name}: {}", report.out);
     }
+    let diff = heapline(&["diff", "--help"]);
+    for said in ["heapline diff [OPTIONS] <BEFORE> <AFTER>", "--json", "Examples:", "[default: live]"] {
+        assert!(diff.out.contains(said), "{}", diff.out);
+    }
     let bare = heapline(&[]);
     assert_exits(&bare, 2);
     assert_eq!((bare.out.as_str(), bare.err), ("", help.out));
@@ -195,7 +205,7 @@ fn help_names_what_there_is_with_examples() {
 
 #[test]
 fn help_fits_the_terminal_and_its_colour() {
-    for words in [&["--help"][..], &["run", "--help"], &["report", "--help"]] {
+    for words in [&["--help"][..], &["run", "--help"], &["report", "--help"], &["diff", "--help"]] {
         let plain = heapline(words).out;
         assert!(plain.is_ascii() && !plain.contains('\x1b'));
         let overlong: Vec<&str> = plain.lines().filter(|line| line.len() > 80).collect();
@@ -230,6 +240,22 @@ fn report_shows_a_capture() {
     );
     let by_file = heapline(&["report", "--by", "file", "--order", "peak", &capture]);
     assert!(by_file.out.contains("At the high-water mark, by file\n"), "{}", by_file.out);
+}
+
+#[test]
+fn diff_shows_two_captures_and_names_the_one_that_cannot_be_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let capture = capture_file(directory.path());
+    let diff = heapline(&["diff", &capture, &capture]);
+    assert_exits(&diff, 0);
+    assert_eq!(diff.err, "");
+    assert!(diff.out.ends_with("\nChange of live memory, by line\n  nothing has changed\n"), "{}", diff.out);
+    let json = heapline(&["diff", &capture, &capture, "--json", "--order", "peak"]);
+    assert!(json.out.starts_with("{\"schema\":\"heapline-diff/1\","), "{}", json.out);
+    let missing = directory.path().join("missing").to_str().expect("a path of text").to_owned();
+    let said = format!("heapline: cannot read {missing}: no such file or directory");
+    assert_mistake(&["diff", &missing, &capture], &said);
+    assert_mistake(&["diff", &capture, &missing], &said);
 }
 
 #[test]
@@ -313,8 +339,13 @@ impl Write for Failing {
 fn a_reader_that_goes_away_is_no_failure_but_a_full_disk_is() {
     let directory = tempfile::tempdir().expect("a directory");
     let capture = capture_file(directory.path());
-    for json in [None, Some("--json")] {
-        let words: Vec<OsString> = ["report", &capture].into_iter().chain(json).map(OsString::from).collect();
+    for words in [
+        &["report", &capture][..],
+        &["report", &capture, "--json"],
+        &["diff", &capture, &capture],
+        &["diff", &capture, &capture, "--json"],
+    ] {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         for (kind, status, said) in [
             (io::ErrorKind::BrokenPipe, 0, ""),
             (io::ErrorKind::StorageFull, 2, "heapline: cannot write the report: no storage space\n"),

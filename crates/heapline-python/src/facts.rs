@@ -56,6 +56,18 @@ pub(crate) fn running_program(py: Python<'_>) -> PyResult<String> {
     }
     let first =
         sys.getattr("argv").ok().and_then(|argv| strings(&argv).into_iter().next()).unwrap_or_default();
+    if first == "-m" {
+        // The module is not loaded yet; it stands before the program's own arguments.
+        let words = strings(&sys.getattr("orig_argv")?);
+        let own = sys.getattr("argv")?.len()?.saturating_sub(1);
+        let module = words.len().checked_sub(own + 1).and_then(|index| words.get(index));
+        if let Some(module) = module.map(|word| match word.split_once('m') {
+            Some((options, module)) if options.starts_with('-') => module,
+            _ => word.as_str(),
+        }) {
+            return Ok(format!("-m {module}"));
+        }
+    }
     Ok(match Path::new(&first).file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => "python".to_owned(),

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 mod call_tree;
 mod cli;
+mod difference;
 mod error;
 mod process;
 mod snapshot;
@@ -52,6 +53,8 @@ mod _native {
     use crate::call_tree::CallTree;
     #[pymodule_export]
     use crate::cli::main;
+    #[pymodule_export]
+    use crate::difference::Difference;
     #[pymodule_export]
     use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
     #[pymodule_export]

@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::call_tree::CallTree;
+use crate::difference::Difference;
 use crate::error;
 use crate::process::{Loss, Process, Totals};
 use crate::statistic::Statistic;
@@ -77,6 +78,29 @@ impl Snapshot {
         let mut statistics = py.detach(|| self.inner.statistics(by, order, &filter));
         statistics.truncate(top.unwrap_or(usize::MAX));
         Ok(statistics.into_iter().map(|statistic| Statistic::new(&self.inner, statistic)).collect())
+    }
+
+    /// Compares this snapshot with an earlier one, group by group, the greatest change first. See the stub for the
+    /// arguments.
+    #[pyo3(signature = (before, by = "line", order = "live", *, include = Vec::new(), exclude = Vec::new(), top = None))]
+    #[pyo3(text_signature = "($self, before, by='line', order='live', *, include=(), exclude=(), top=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    #[expect(clippy::too_many_arguments, reason = "all but three are keywords")]
+    fn diff(
+        &self,
+        py: Python<'_>,
+        before: &Self,
+        by: &str,
+        order: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        top: Option<usize>,
+    ) -> PyResult<Vec<Difference>> {
+        let (by, order, filter) = (choice(by)?, choice(order)?, filter(&include, &exclude)?);
+        let before = &before.inner;
+        let mut differences = py.detach(|| self.inner.diff(before, by, order, &filter));
+        differences.truncate(top.unwrap_or(usize::MAX));
+        Ok(differences.iter().map(|row| Difference::new(before, &self.inner, row)).collect())
     }
 
     /// Who called the code that a statistic stands for when it allocated, as a tree.

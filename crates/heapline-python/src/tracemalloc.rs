@@ -74,6 +74,7 @@ pub(crate) fn _open_tracing(
     let late_filters = if is_late { filters } else { Vec::new() };
     *TRACING.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tracing { layer, late_filters });
     TRACEBACK_LIMIT.store(traceback_limit, Ordering::Relaxed);
+    heapline_trace::limit_tracebacks(Some(traceback_limit));
     recorder::warn_of_slow_frames(py)
 }
 
@@ -107,6 +108,7 @@ fn source_name(file: &str) -> &str {
 pub(crate) fn _close_tracing() {
     let closed = TRACING.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(tracing) = closed {
+        heapline_trace::limit_tracebacks(None);
         // SAFETY: as in `_open_tracing`.
         unsafe { heapline_trace::close_layer(tracing.layer) };
     }

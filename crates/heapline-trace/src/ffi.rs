@@ -96,6 +96,7 @@ api! {
         save_thread = "PyEval_SaveThread": fn() -> *mut PyThreadState;
         restore_thread = "PyEval_RestoreThread": fn(*mut PyThreadState);
         gilstate_this_thread = "PyGILState_GetThisThreadState": fn() -> *mut PyThreadState;
+        gilstate_check = "PyGILState_Check": fn() -> c_int;
         thread_state_interpreter = "PyThreadState_GetInterpreter": fn(*mut PyThreadState) -> *mut c_void;
         interpreter_main = "PyInterpreterState_Main": fn() -> *mut c_void;
         thread_state_frame = "PyThreadState_GetFrame": fn(*mut PyThreadState) -> *mut PyObject;

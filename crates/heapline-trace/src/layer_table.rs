@@ -97,9 +97,21 @@ impl LayerTable {
         self.open.iter_mut().for_each(|layer| layer.live_bytes = 0);
     }
 
-    #[inline(never)]
+    /// One layer is the rule. It is worth a path of its own, without a call: this runs for every block.
+    #[inline(always)]
     pub(crate) fn allocated(&mut self, account: u32, bytes: u64) {
         let generation = self.generation(account);
+        if let [layer] = &mut self.open[..] {
+            let belongs = u64::from(generation >= layer.generation);
+            layer.live_bytes = layer.live_bytes.wrapping_add(bytes * belongs);
+            layer.peak_bytes = layer.peak_bytes.max(layer.live_bytes);
+        } else {
+            self.allocated_in_many(generation, bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn allocated_in_many(&mut self, generation: u32, bytes: u64) {
         for layer in &mut self.open {
             if generation >= layer.generation {
                 layer.live_bytes = layer.live_bytes.wrapping_add(bytes);
@@ -108,9 +120,19 @@ impl LayerTable {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn freed(&mut self, account: u32, bytes: u64) {
         let generation = self.generation(account);
+        if let [layer] = &mut self.open[..] {
+            let belongs = u64::from(generation >= layer.generation);
+            layer.live_bytes = layer.live_bytes.wrapping_sub(bytes * belongs);
+        } else {
+            self.freed_in_many(generation, bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn freed_in_many(&mut self, generation: u32, bytes: u64) {
         for layer in &mut self.open {
             if generation >= layer.generation {
                 layer.live_bytes = layer.live_bytes.wrapping_sub(bytes);

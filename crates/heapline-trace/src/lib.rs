@@ -77,5 +77,6 @@ pub use limits::Limits;
 pub use options::Options;
 pub use session::{Recording, freeze, is_tracing, shut_down, start, stop, walk_counts};
 pub use stack_filter::{Keep, StackFilter};
+pub use traceback::limit_tracebacks;
 pub use verification::verify;
 pub use walker::WalkCounts;

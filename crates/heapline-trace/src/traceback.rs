@@ -18,6 +18,21 @@ use crate::thread_local;
 /// Most frames of a traceback, as tracemalloc has it.
 const MOST_FRAMES: usize = 65_535;
 
+/// What [`limit_tracebacks`] said; 0: nothing.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells that a face of tracemalloc is open (how many frames it shows at most) or closed (`None`). While it is open,
+/// tracebacks are cut to that, and a thread that announces a block without the GIL waits for the GIL, as with the
+/// standard module: its stack can be read then.
+pub fn limit_tracebacks(frames: Option<u32>) {
+    LIMIT.store(frames.map_or(0, |frames| frames as usize), Ordering::Relaxed);
+}
+
+/// The most frames of a traceback, if a face of tracemalloc is open.
+pub(crate) fn limit() -> Option<usize> {
+    Some(LIMIT.load(Ordering::Relaxed)).filter(|limit| *limit != 0)
+}
+
 /// What tracemalloc shows where no Python frame was.
 const NO_FRAME: &CStr = c"<unknown>";
 
@@ -69,7 +84,7 @@ fn frames(domain: u32, address: usize) -> Option<Vec<(String, u32)>> {
         });
         let account = known.map(|Block { account, .. }| account)?;
         let tree = &recorder.tree;
-        let lines = tree.lines(tree.table.node_of(account), MOST_FRAMES);
+        let lines = tree.lines(tree.table.node_of(account), limit().unwrap_or(MOST_FRAMES));
         Some(lines.into_iter().map(|(file, line)| (file.to_owned(), line)).collect())
     }
 }

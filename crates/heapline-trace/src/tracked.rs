@@ -112,7 +112,7 @@ impl TrackedBlocks {
 
 /// Stands in for `PyTraceMalloc_Track`.
 unsafe extern "C" fn track(domain: c_uint, address: usize, size: usize) -> c_int {
-    let booked = outside_of_hooks(|| book(domain, address, size));
+    let booked = with_stack(|| outside_of_hooks(|| book(domain, address, size)));
     let real = TRACK.load(Ordering::Acquire);
     // SAFETY: whoever is led here was to be led there.
     let answer = unsafe { std::mem::transmute::<*const (), Track>(real as *const ())(domain, address, size) };
@@ -131,6 +131,29 @@ unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
     // SAFETY: as in `track`.
     let answer = unsafe { std::mem::transmute::<*const (), Untrack>(real as *const ())(domain, address) };
     if booked.is_some() { 0 } else { answer }
+}
+
+/// Runs what books a block. While a face of tracemalloc is open, a thread of Python's that has given the GIL back takes it
+/// for that, so that its stack can be read. Others are booked without one.
+fn with_stack<T>(book: impl FnOnce() -> T) -> T {
+    let is_wanted = traceback::limit().is_some() && !SESSION.load(Ordering::Acquire).is_null();
+    let Some(environment) = environment::known().filter(|_| is_wanted) else { return book() };
+    let api = environment.api;
+    // SAFETY: the functions may be called without the GIL. The state is this thread's own, and not attached: so it can be,
+    // and is detached again before whoever detached it goes on. Recordings end before the interpreter does, so that one
+    // goes on shows that the GIL can still be had.
+    unsafe {
+        let own = (api.gilstate_this_thread)();
+        let is_inside = (*thread_local::current()).inside != 0;
+        let is_detached = !is_inside && !own.is_null() && (api.gilstate_check)() == 0;
+        if !is_detached {
+            return book();
+        }
+        preserving_errno(|| (api.restore_thread)(own));
+        let result = book();
+        preserving_errno(|| (api.save_thread)());
+        result
+    }
 }
 
 /// Runs what books something, unless the calling thread is in the middle of booking something else.

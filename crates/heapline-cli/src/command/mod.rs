@@ -1,4 +1,41 @@
-//! One file per subcommand.
+//! One file per subcommand, and what they share: how a capture is opened, and what a failed write means.
 
+pub(crate) mod diff;
 pub(crate) mod report;
 pub(crate) mod run;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use heapline_analyze::{Error, Snapshot, in_words};
+
+use crate::argument::Refusal;
+use crate::progress::Progress;
+use crate::terminal::Terminal;
+use crate::text;
+
+/// Reads a capture, and shows progress on `err` if that takes long.
+fn open(path: &Path, err: &mut dyn Write, terminal: &Terminal) -> Result<Snapshot, Refusal> {
+    let shown = text::printable(&path.to_string_lossy(), terminal.unicode);
+    let result = {
+        let mut progress = Progress::new(terminal.err_is_terminal.then_some(err), &shown, terminal.columns());
+        Snapshot::open_with_progress(path, &mut |done, all| progress.update(done, all))
+    };
+    result.map_err(|error| {
+        let why = match &error {
+            Error::Io(error) => in_words(error),
+            other => other.to_string(),
+        };
+        Refusal::mistake(&format!("cannot read {shown}: {}", text::printable(&why, terminal.unicode)))
+    })
+}
+
+/// What became of a report that was written to `out`.
+fn written(result: io::Result<()>, out: &mut dyn Write) -> Result<(), Refusal> {
+    match result.and_then(|()| out.flush()) {
+        // The reader (`head`, a pager) has seen enough. That is how pipelines end, not a failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Refusal::mistake(&format!("cannot write the report: {}", in_words(&error)))),
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,12 +1,11 @@
 //! `heapline report`: reads a capture and writes the terminal report or JSON.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::Write;
 
-use heapline_analyze::{Error, Group, GroupBy, Snapshot, in_words};
+use heapline_analyze::{Group, GroupBy, Snapshot};
 
+use super::{open, written};
 use crate::argument::{Refusal, ReportArguments, ReportOptions};
-use crate::progress::Progress;
 use crate::report;
 use crate::terminal::Terminal;
 use crate::{json, text};
@@ -22,7 +21,7 @@ pub(crate) fn execute(
     let callers_of = arguments.callers.take();
     let options = arguments.report_options()?;
     let snapshot = open(&path, err, terminal)?;
-    let written = if as_json {
+    let result = if as_json {
         json::write(&snapshot, &options, out)
     } else {
         let text = match callers_of {
@@ -33,27 +32,7 @@ pub(crate) fn execute(
         };
         out.write_all(text.as_bytes())
     };
-    match written.and_then(|()| out.flush()) {
-        // The reader (`head`, a pager) has seen enough. That is how pipelines end, not a failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Refusal::mistake(&format!("cannot write the report: {}", in_words(&error)))),
-        Ok(()) => Ok(()),
-    }
-}
-
-fn open(path: &Path, err: &mut dyn Write, terminal: &Terminal) -> Result<Snapshot, Refusal> {
-    let shown = text::printable(&path.to_string_lossy(), terminal.unicode);
-    let result = {
-        let mut progress = Progress::new(terminal.err_is_terminal.then_some(err), &shown, terminal.columns());
-        Snapshot::open_with_progress(path, &mut |done, all| progress.update(done, all))
-    };
-    result.map_err(|error| {
-        let why = match &error {
-            Error::Io(error) => in_words(error),
-            other => other.to_string(),
-        };
-        Refusal::mistake(&format!("cannot read {shown}: {}", text::printable(&why, terminal.unicode)))
-    })
+    written(result, out)
 }
 
 /// The biggest group that goes by this name: a line, else a function, a file, a module.

@@ -1,11 +1,11 @@
 //! What the JSON report says of the past.
 
 use heapline_analyze::{
-    AgeClass, Ages, Change, Group, Growth, Moment, Snapshot, Statistic, Timeline, Trends,
+    AgeClass, Ages, Group, Growth, LiveChange, Moment, Snapshot, Statistic, Timeline, Trends,
 };
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{List, site_fields};
+use super::{List, group_fields};
 use crate::argument::{Period, ReportOptions};
 
 /// Moments that a report lists.
@@ -90,13 +90,13 @@ impl Serialize for ChangesObject<'_> {
 struct ChangeObject<'a> {
     snapshot: &'a Snapshot,
     options: &'a ReportOptions,
-    change: &'a Change,
+    change: &'a LiveChange,
 }
 
 impl Serialize for ChangeObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("change", 9)?;
-        site_fields::<S>(&mut object, self.snapshot, self.options.by, &self.change.group)?;
+        group_fields::<S>(&mut object, self.snapshot, self.options.by, &self.change.group)?;
         object.serialize_field("below", &self.change.below)?;
         object.serialize_field("live_bytes", &self.change.live_bytes)?;
         object.serialize_field("live_count", &self.change.live_count)?;
@@ -150,7 +150,7 @@ struct BiggestObject<'a> {
 impl Serialize for BiggestObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("biggest", 7)?;
-        site_fields::<S>(&mut object, self.of.snapshot, self.of.options.by, &self.biggest.0)?;
+        group_fields::<S>(&mut object, self.of.snapshot, self.of.options.by, &self.biggest.0)?;
         object.serialize_field("live_bytes", &self.biggest.1)?;
         object.end()
     }

@@ -1,6 +1,6 @@
 //! What was live at a time, and how it changed between two.
 
-use heapline_analyze::{Change, Growth, Snapshot};
+use heapline_analyze::{Growth, LiveChange, Snapshot};
 
 use super::DEFAULT_TOP;
 use super::list::COLUMNS_FOR_MARK;
@@ -55,14 +55,14 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         ]
     };
     let mut labels = Vec::new();
-    let mut add = |page: &Page, change: &Change| {
+    let mut add = |page: &Page, change: &LiveChange| {
         rows.push(cells(change.live_bytes, change.live_count));
         labels.push(label(change, page));
     };
     growth.rows[..head].iter().for_each(|change| add(page, change));
     growth.rows[growth.rows.len() - tail..].iter().for_each(|change| add(page, change));
     if !rest.is_empty() {
-        let sum = |of: &dyn Fn(&Change) -> i64| rest.iter().map(of).fold(0_i64, i64::saturating_add);
+        let sum = |of: &dyn Fn(&LiveChange) -> i64| rest.iter().map(of).fold(0_i64, i64::saturating_add);
         let more = number::counted(rest.len() as u64, "more", "more");
         rows.insert(head, cells(sum(&|change| change.live_bytes), sum(&|change| change.live_count)));
         labels.insert(head, Label::words(format!("{} and {more}", text::ellipsis(page.unicode))));
@@ -98,7 +98,7 @@ fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
 }
 
 /// A group's name; of what is only known by a caller, the caller's.
-fn label(change: &Change, page: &Page) -> Label {
+fn label(change: &LiveChange, page: &Page) -> Label {
     let mut label = Label::new(&change.group, page);
     if change.below {
         let is_named = change.group.frame().is_some() || change.group.source().is_some();

@@ -8,8 +8,21 @@ use crate::report::sparkline;
 use crate::shorten;
 
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
+    write_recording(page, "heapline:", snapshot);
+    if snapshot.totals().allocated_count == 0 {
+        let text = "nothing to show: no allocation of Python memory was recorded in this process \
+                    (other processes that it started are not in this capture)";
+        page.paragraph(Style::Plain, text, 2);
+    } else {
+        write_totals(page, snapshot);
+        sparkline::write(page, snapshot);
+    }
+}
+
+/// Which recording this is and what its numbers do not say, behind a word that tells it from others.
+pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) {
     let process = snapshot.process();
-    write_run(page, process, snapshot.losses().is_empty());
+    write_run(page, lead, process, snapshot.losses().is_empty());
     for loss in snapshot.losses() {
         let text = page.printable(&format!("  lost: {}", loss.describe()));
         page.paragraph(Style::Warning, &text, 8);
@@ -28,14 +41,6 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
         page.paragraph(Style::Plain, &text, 2);
     }
     write_what_is_left_out(page, snapshot.process(), snapshot.totals());
-    if snapshot.totals().allocated_count == 0 {
-        let text = "nothing to show: no allocation of Python memory was recorded in this process \
-                    (other processes that it started are not in this capture)";
-        page.paragraph(Style::Plain, text, 2);
-    } else {
-        write_totals(page, snapshot);
-        sparkline::write(page, snapshot);
-    }
 }
 
 /// What limits and filters that the recording was given kept out of the numbers or stacks below.
@@ -56,7 +61,7 @@ fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
 }
 
 /// `heapline: app.py, 12.4 s, exact, nothing lost`
-fn write_run(page: &mut Page, process: &Process, complete: bool) {
+fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
     let sampling = match process.sampling {
         Sampling::Exact => "exact".to_owned(),
         Sampling::Sampled { interval_bytes } => {
@@ -67,7 +72,7 @@ fn write_run(page: &mut Page, process: &Process, complete: bool) {
     // What the line says behind the name matters more than a long name.
     let room = (page.columns / 2).max(page.columns.saturating_sub(48));
     let program = shorten::path(&page.printable(known), room, page.unicode);
-    let mut line = vec![Span::plain("heapline:"), Span::new(Style::Strong, format!("{program},"))];
+    let mut line = vec![Span::plain(lead), Span::new(Style::Strong, format!("{program},"))];
     let duration = number::duration(process.duration_ns);
     let time = match process.status {
         Status::Finished => duration,

@@ -10,19 +10,19 @@ use crate::page::{Page, Span, Style};
 use crate::text;
 
 /// Callers that are shown below a stack's own frame.
-const CALLERS_OF_STACK: usize = 4;
+pub(crate) const CALLERS_OF_STACK: usize = 4;
 /// Heading of the shares.
 const SHARE: &str = "share";
 /// Heading of what will become of groups.
 const TREND: &str = "trend";
 /// Columns of a terminal from which on a list marks whose code it is ...
-pub(super) const COLUMNS_FOR_MARK: usize = 60;
+pub(crate) const COLUMNS_FOR_MARK: usize = 60;
 /// ... has a second column of numbers ...
-const COLUMNS_FOR_COMPANION: usize = 64;
+pub(crate) const COLUMNS_FOR_COMPANION: usize = 64;
 /// ... says what will become of each group ...
 const COLUMNS_FOR_TREND: usize = 76;
 /// ... has bars, short ones first ...
-const COLUMNS_FOR_BAR: usize = 100;
+pub(crate) const COLUMNS_FOR_BAR: usize = 100;
 const COLUMNS_FOR_LONG_BAR: usize = 120;
 /// ... and lets functions stand in one column.
 const COLUMNS_FOR_ALIGNMENT: usize = 110;
@@ -40,10 +40,10 @@ struct Row {
 }
 
 /// What the tree below a list needs of it.
-pub(super) struct Biggest {
-    pub(super) group: Group,
+pub(crate) struct Biggest {
+    pub(crate) group: Group,
     /// Columns of the list's amounts, so that those of the tree stand below them.
-    pub(super) amount_columns: usize,
+    pub(crate) amount_columns: usize,
 }
 
 /// Writes the list; returns its biggest group.
@@ -124,14 +124,7 @@ fn row(
             label = Label::new(&frame, page);
         }
         below.extend(frames.by_ref().take(CALLERS_OF_STACK).map(|frame| Label::new(&frame, page)));
-        match frames.count() as u64 {
-            0 => {}
-            more => below.push(Label::words(format!(
-                "{} {}",
-                text::ellipsis(page.unicode),
-                number::counted(more, "more caller", "more callers")
-            ))),
-        }
+        below.extend(more_callers(page, frames.count() as u64));
     }
     Row {
         amount: measure.amount(&statistic.measures),
@@ -144,7 +137,26 @@ fn row(
     }
 }
 
+/// What stands for callers of a stack that are not shown, if there are any.
+pub(crate) fn more_callers(page: &Page, count: u64) -> Option<Label> {
+    let callers = number::counted(count, "more caller", "more callers");
+    (count > 0).then(|| Label::words(format!("{} {callers}", text::ellipsis(page.unicode))))
+}
+
 fn rest_row(page: &Page, by: GroupBy, groups: u64, rest: &Measures, measure: &Measure, whole: u64) -> Row {
+    Row {
+        amount: measure.amount(rest),
+        share: number::share(measure.order.value(rest), whole),
+        eighths: 0,
+        companion: measure.companion(rest),
+        trend: String::new(),
+        label: rest_label(page, by, groups),
+        below: Vec::new(),
+    }
+}
+
+/// What stands for so many groups that are not shown.
+pub(crate) fn rest_label(page: &Page, by: GroupBy, groups: u64) -> Label {
     let (one, many) = match by {
         GroupBy::Line => ("line", "lines"),
         GroupBy::Function => ("function", "functions"),
@@ -155,15 +167,7 @@ fn rest_row(page: &Page, by: GroupBy, groups: u64, rest: &Measures, measure: &Me
     };
     let groups = number::counted(groups, one, many);
     let (number, noun) = groups.split_once(' ').unwrap_or((&groups, ""));
-    Row {
-        amount: measure.amount(rest),
-        share: number::share(measure.order.value(rest), whole),
-        eighths: 0,
-        companion: measure.companion(rest),
-        trend: String::new(),
-        label: Label::words(format!("{} and {number} more {noun}", text::ellipsis(page.unicode))),
-        below: Vec::new(),
-    }
+    Label::words(format!("{} and {number} more {noun}", text::ellipsis(page.unicode)))
 }
 
 /// Widths of the columns; 0 for one that is left out.

@@ -4,10 +4,10 @@ mod ages;
 mod changes;
 mod closing;
 mod growing;
-mod heading;
-mod list;
+pub(crate) mod heading;
+pub(crate) mod list;
 mod sparkline;
-mod tree;
+pub(crate) mod tree;
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::terminal::Terminal;
 use changes::Asked;
 
 /// Groups that a report lists unless told otherwise.
-const DEFAULT_TOP: usize = 10;
+pub(crate) const DEFAULT_TOP: usize = 10;
 
 /// The terminal report of a snapshot. With `capture`, it ends with the command that shows it again.
 #[must_use]
@@ -82,8 +82,8 @@ pub(crate) fn render_callers(
 }
 
 /// How the measure that a report is ordered by is shown.
-struct Measure {
-    order: OrderBy,
+pub(crate) struct Measure {
+    pub(crate) order: OrderBy,
 }
 
 impl Measure {
@@ -91,7 +91,7 @@ impl Measure {
         self.text(self.order.value(measures))
     }
 
-    fn text(&self, value: u64) -> String {
+    pub(crate) fn text(&self, value: u64) -> String {
         if self.order == OrderBy::Count { number::count(value) } else { number::bytes(value) }
     }
 
@@ -106,7 +106,7 @@ impl Measure {
     }
 
     /// What amounts and companions are.
-    fn headings(&self) -> (&'static str, &'static str) {
+    pub(crate) fn headings(&self) -> (&'static str, &'static str) {
         match self.order {
             OrderBy::HighWaterMark | OrderBy::LiveBytes => ("size", "blocks"),
             OrderBy::AllocatedBytes => ("size", "allocations"),

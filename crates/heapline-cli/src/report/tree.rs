@@ -61,6 +61,22 @@ pub(super) fn write_callers_of_biggest(
     options: &ReportOptions,
     biggest: &Biggest,
 ) {
+    let title = if biggest.group.frame().is_some() {
+        "Who called the biggest"
+    } else {
+        "Inside the biggest, and who called that"
+    };
+    write_callers_below(page, snapshot, options, biggest, title);
+}
+
+/// The same under another title.
+pub(crate) fn write_callers_below(
+    page: &mut Page,
+    snapshot: &Snapshot,
+    options: &ReportOptions,
+    biggest: &Biggest,
+    title: &str,
+) {
     if matches!(biggest.group, Group::Stack(_)) {
         return;
     }
@@ -68,11 +84,6 @@ pub(super) fn write_callers_of_biggest(
     if tree.children(tree.root()).is_empty() {
         return;
     }
-    let title = if biggest.group.frame().is_some() {
-        "Who called the biggest"
-    } else {
-        "Inside the biggest, and who called that"
-    };
     let lines = lines(page, options, &tree, &DETAILS_IN_REPORT, LINES_IN_REPORT);
     write(page, options, title, &lines, biggest.amount_columns);
 }
@@ -121,7 +132,7 @@ fn lines(
 
 fn write(page: &mut Page, options: &ReportOptions, title: &str, lines: &[Line], least_amount_columns: usize) {
     page.gap();
-    page.line(&[Span::new(Style::Strong, title)]);
+    page.paragraph(Style::Strong, title, 2);
     let measure = Measure { order: options.order };
     let whole = lines.first().and_then(|root| root.value).unwrap_or(0);
     let numbers = |line: &Line| match line.value {

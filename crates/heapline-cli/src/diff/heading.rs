@@ -1,0 +1,91 @@
+//! Which two recordings are compared, how far they can be, and what changed in total.
+
+use heapline_analyze::{Sampling, Snapshot, Status};
+
+use crate::number;
+use crate::page::{Page, Span, Style};
+use crate::report::heading::write_recording;
+use crate::shorten;
+use crate::text;
+
+/// Columns for a program's name where two have to fit on a line.
+const PROGRAM_COLUMNS: usize = 20;
+
+pub(super) fn write(page: &mut Page, before: &Snapshot, after: &Snapshot) {
+    write_recording(page, "before:", before);
+    write_recording(page, "after: ", after);
+    write_caveats(page, before, after);
+    page.gap();
+    write_totals(page, before, after);
+}
+
+/// What makes the two recordings less than comparable, a line each.
+fn write_caveats(page: &mut Page, before: &Snapshot, after: &Snapshot) {
+    let (old, new) = (before.process(), after.process());
+    if !before.is_of_same_program(after) {
+        let [old, new] = [old, new].map(|process| {
+            let known = if process.program.is_empty() { "unknown program" } else { process.program.as_str() };
+            shorten::path(&page.printable(known), PROGRAM_COLUMNS, page.unicode)
+        });
+        let text = format!("different programs, {old} and {new}: matched by path and name");
+        page.paragraph(Style::Warning, &text, 2);
+    }
+    let version = |version: &str| page.printable(version);
+    if old.python_version != new.python_version {
+        let (old, new) = (version(&old.python_version), version(&new.python_version));
+        let text = format!("different Pythons, {old} and {new}: the same objects may differ in size");
+        page.paragraph(Style::Warning, &text, 2);
+    }
+    if old.sampling != new.sampling {
+        let what = |sampling| if sampling == Sampling::Exact { "exact" } else { "estimated" };
+        let (old, new) = (what(old.sampling), what(new.sampling));
+        let text = format!("recorded in different ways: {old} before, {new} after");
+        page.paragraph(Style::Warning, &text, 2);
+    }
+}
+
+/// The totals before, after, and what changed, as a table.
+fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
+    let (old, new) = (before.totals(), after.totals());
+    let ended = [before, after].iter().all(|snapshot| snapshot.process().status == Status::Finished);
+    let live = if ended { "live at the end" } else { "live" };
+    let exact: fn(u64) -> String = number::bytes;
+    let lines = [
+        (live, exact, Some(old.live_bytes), Some(new.live_bytes)),
+        ("high-water mark", exact, Some(old.high_water_mark_bytes), Some(new.high_water_mark_bytes)),
+        ("largest RSS", number::bytes_rounded, old.max_rss_bytes, new.max_rss_bytes),
+        ("allocations", number::count, Some(old.allocated_count), Some(new.allocated_count)),
+    ];
+    let headings = ["", "before", "after", "change", ""].map(str::to_owned);
+    let mut rows = vec![headings];
+    for (name, amount, old, new) in lines {
+        let (Some(old), Some(new)) = (old, new) else { continue };
+        let change = i128::from(new) - i128::from(old);
+        rows.push([
+            name.to_owned(),
+            amount(old),
+            amount(new),
+            number::change(change, amount),
+            number::relative_change(change, old),
+        ]);
+    }
+    let widths: Vec<usize> =
+        (0..5).map(|column| rows.iter().map(|row| text::width(&row[column])).max().unwrap_or(0)).collect();
+    // What is left out where there is little room: first how great the change is in percent, then what there was.
+    let needed = |cells: &[usize]| cells.iter().map(|&cell| widths[cell] + 2).sum::<usize>();
+    let cells = [&[0, 1, 2, 3, 4][..], &[0, 1, 2, 3], &[0, 2, 3]];
+    let cells = cells.into_iter().find(|cells| needed(cells) <= page.columns).unwrap_or(&[0, 2, 3]);
+    for (index, row) in rows.iter().enumerate() {
+        let mut spans = Vec::new();
+        for &cell in cells {
+            let style = match (index, cell) {
+                (0, _) => Style::Faint,
+                (_, 3) => Style::Strong,
+                _ => Style::Plain,
+            };
+            let align = if cell == 0 { Span::left } else { Span::right };
+            spans.extend([Span::plain("  "), align(style, &row[cell], widths[cell])]);
+        }
+        page.line(&spans);
+    }
+}

@@ -1,0 +1,129 @@
+"""What ``HEAPLINE=...`` in the environment does when the interpreter starts; ``heapline.pth`` calls it.
+
+Nothing here raises: what goes wrong is one line on standard error, and the program runs as it would without.
+"""
+
+import os
+import sys
+import time
+
+import heapline
+from heapline import _native
+
+_MOST_FRAMES = 65535
+_CAPTURE = "heapline-{pid}-{time}.heapline"
+_EXPECTED = "1, a directory that ends with /, a path with {pid} in it, or tracemalloc:FRAMES (from 1 to 65535)"
+
+
+_has_begun = False
+
+
+def begin_once() -> None:
+    """Do what the variable says, the first time this is called."""
+    global _has_begun
+    # An interpreter within the program's (3.10 and 3.11 load heapline there, too) finds what the program's has begun.
+    is_begun = _has_begun or heapline.is_tracing() or _native._is_tracing_open()
+    if not is_begun:
+        _has_begun = True
+        begin(os.environ.get("HEAPLINE", ""))
+
+
+class UnknownValueError(Exception):
+    """The variable has a value without a meaning."""
+
+
+def begin(value: str) -> None:
+    """Do what the variable says. Does nothing for heapline's own commands."""
+    if is_own_command():
+        return
+    try:
+        if value.partition(":")[0] == "tracemalloc":
+            trace(frames_of(value))
+        else:
+            record(path_of(value))
+    except UnknownValueError:
+        tell(f"HEAPLINE={value} has no meaning; expected {_EXPECTED}")
+    except RuntimeWarning:
+        # The warning of slow frames, where warnings are errors. All is begun.
+        pass
+    except Exception as error:
+        tell(f"HEAPLINE={value}: {error}; the program runs unrecorded")
+
+
+def frames_of(value: str) -> int | None:
+    """The frames of ``tracemalloc:FRAMES``, if given."""
+    _, colon, digits = value.partition(":")
+    if not colon:
+        return None
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 1 <= int(digits) <= _MOST_FRAMES):
+        raise UnknownValueError
+    return int(digits)
+
+
+def path_of(value: str) -> str:
+    """The capture of this process."""
+    if value in ("1", "run"):
+        template = _CAPTURE
+    elif value.endswith("/"):
+        template = value + _CAPTURE
+    elif "{pid}" in value:
+        # Without it, each process would replace the capture of the one before.
+        template = value
+    else:
+        raise UnknownValueError
+    now = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.localtime(now)) + f".{int(now % 1 * 1000):03}"
+    return template.replace("{pid}", str(os.getpid())).replace("{time}", stamp)
+
+
+def record(path: str) -> None:
+    """Record this process from here to its end."""
+    # The interpreter adds it only later, and reports name files from there on.
+    place = program_place()
+    if place is not None:
+        sys.path.insert(0, place)
+    try:
+        heapline.start(path)
+    finally:
+        if place is not None and sys.path[:1] == [place]:
+            del sys.path[0]
+
+
+def trace(nframe: int | None) -> None:
+    """Have ``tracemalloc`` mean ours, and trace."""
+    from heapline import _stand_in
+    from heapline import tracemalloc as ours
+
+    _stand_in.install(nframe)
+    ours.start(1 if nframe is None else nframe)
+
+
+def program_place() -> str | None:
+    """What will be ``sys.path[0]``."""
+    if getattr(sys.flags, "safe_path", sys.flags.isolated) or not sys.argv:
+        return None
+    program = sys.argv[0]
+    if program in ("", "-c"):
+        return ""
+    return os.getcwd() if program == "-m" else os.path.dirname(os.path.realpath(program))
+
+
+def is_own_command() -> bool:
+    """Whether this is ``heapline`` or ``python -m heapline``: what it runs, it records itself."""
+    if not sys.argv:
+        return False
+    if sys.argv[0] != "-m":
+        return os.path.basename(sys.argv[0]) == "heapline"
+    # `sys.argv` has the arguments only; the module stands before them, perhaps joined to its option.
+    words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+    last = words[-1] if words else ""
+    return last == "heapline" or (last.startswith("-") and last.endswith("mheapline"))
+
+
+def tell(text: str) -> None:
+    """One line on standard error, if there is one."""
+    try:
+        if sys.stderr is not None:
+            print("heapline:", " ".join(text.split()), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
