@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io;
 
 use heapline_format::{
-    Account, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS,
-    MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION,
+    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET,
+    LOST_SLOTS, MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick,
+    VERSION,
 };
 
 use crate::error::Error;
@@ -213,7 +214,8 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
         TableId::Deltas => Some(Delta::BYTES),
         TableId::Places => Some(Place::BYTES),
         TableId::Accounts => Some(Account::BYTES),
-        TableId::Births | TableId::Modules | TableId::SideFiles => None,
+        TableId::Births => Some(Birth::BYTES),
+        TableId::Modules | TableId::SideFiles => None,
     }
 }
 

@@ -8,10 +8,11 @@ use self::correspondence::Correspondence;
 use crate::change::Change;
 use crate::filter::Filter;
 use crate::group::{Group, GroupBy, OrderBy};
+use crate::grouping::{Key, Keys, buckets, sum_by_bucket};
 use crate::measures::Measures;
 use crate::process::Process;
 use crate::snapshot::Snapshot;
-use crate::statistic::{Key, Keys, Statistic, buckets, sum_by_bucket};
+use crate::statistic::Statistic;
 use crate::tree::{Place, Tree};
 
 mod alignment;

@@ -1,5 +1,5 @@
-//! Explains what a capture holds: statistics by line, function, file, module, stack or thread, and who called
-//! whom; and how two captures differ.
+//! Explains what a capture holds: statistics by line, function, file, module, stack or thread, who called whom, how
+//! it went over time, and how two captures differ.
 //!
 //! This crate reads captures and nothing else: it needs no Python and no running program, never maps a file
 //! into memory, and trusts no byte of what it reads. Any byte string gives an [`Error`] or a [`Snapshot`];
@@ -9,6 +9,7 @@
 //! Start with [`Snapshot::open`], then ask for [`Snapshot::statistics`].
 #![forbid(unsafe_code)]
 
+mod age;
 mod call_tree;
 mod callees;
 mod callers;
@@ -20,6 +21,9 @@ mod facts;
 mod filter;
 mod frame;
 mod group;
+mod grouping;
+mod growth;
+mod history;
 mod loader;
 mod loss;
 mod machinery;
@@ -33,11 +37,15 @@ mod statistic;
 mod strings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod timeline;
 mod totals;
 pub mod traces;
 mod tree;
 mod tree_builder;
+mod trend;
+mod verdict;
 
+pub use age::{AgeClass, Ages};
 pub use call_tree::{CallEntry, CallTree, TreeLimits};
 pub use change::Change;
 pub use diff::Difference;
@@ -45,10 +53,13 @@ pub use error::{Error, in_words, system_words};
 pub use filter::Filter;
 pub use frame::{Frame, Origin, Source};
 pub use group::{Group, GroupBy, OrderBy, Stack, UnknownChoice};
+pub use growth::{Growth, LiveChange};
 pub use loss::Loss;
 pub use measures::Measures;
 pub use process::{Process, Sampling, Status};
 pub use recording_filter::RecordingFilter;
 pub use snapshot::Snapshot;
 pub use statistic::Statistic;
+pub use timeline::{Moment, Timeline};
 pub use totals::Totals;
+pub use trend::{Rate, Trend, Trends, Verdict};

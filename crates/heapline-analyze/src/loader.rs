@@ -2,7 +2,7 @@
 //!
 //! A capture may be written to while it is read. Records that its header counts are complete, and those that
 //! they refer to were counted before them; so the header is read again for each kind of record, those that
-//! refer first: accounts and their counters, nodes, places, codes, strings.
+//! refer first: accounts and their counters, what tells of the past, nodes, places, codes, strings.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::capture::{Head, ReadAt, record_bytes};
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::frame::{Origin, Source};
+use crate::history::RawHistory;
 use crate::loss::Loss;
 use crate::measures::Measures;
 use crate::path::SearchPath;
@@ -40,6 +41,7 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
         State::Recording => Head::read(source),
         State::Finished => Ok(earlier.clone()),
     };
+    let history = RawHistory::read(source, &head)?;
     let nodes_head = later(&head)?;
     let places_head = later(&nodes_head)?;
     let codes_head = later(&places_head)?;
@@ -65,6 +67,7 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
     let mut nodes = reader.nodes(&nodes_head, &places_head, &codes, &mut names)?;
     let (header, accounts) = reader.accounts(&head, &mut nodes)?;
     reader.finish();
+    let history = history.settle(&nodes.node_of);
 
     let search_path = facts.search_path();
     let names = names.into_texts();
@@ -74,6 +77,7 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
         process: facts.into_process(&header, head.state),
         totals,
         losses: losses(&head.lost),
+        history,
         tree: Tree {
             sources,
             names,

@@ -25,6 +25,22 @@ pub(crate) struct Machinery {
     launchers: Vec<bool>,
 }
 
+/// For each node whether it, or a caller of it, belongs to the import system.
+pub(crate) fn below_imports(tree: &Tree) -> Vec<bool> {
+    let imports: Vec<bool> = tree.sources.iter().map(|source| role(source) == Some(Role::Import)).collect();
+    let is_import = |place: &Place| match place {
+        Place::Frame { function, .. } => imports[tree.functions[*function as usize].source as usize],
+        _ => false,
+    };
+    let places: Vec<bool> = tree.places.iter().map(is_import).collect();
+    let mut below: Vec<bool> = Vec::with_capacity(tree.parents.len());
+    for node in tree.nodes() {
+        let above = below.get(tree.parents[node] as usize).copied().unwrap_or(false);
+        below.push(above || places[tree.place_of[node] as usize]);
+    }
+    below
+}
+
 impl Machinery {
     /// Finds such frames in one pass over the tree, so that no stack is climbed twice.
     pub(crate) fn new(tree: &Tree) -> Self {

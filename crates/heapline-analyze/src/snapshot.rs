@@ -5,9 +5,11 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::group::{Group, Stack};
+use crate::history::History;
 use crate::loader;
 use crate::loss::Loss;
 use crate::process::Process;
+use crate::timeline::Timeline;
 use crate::totals::Totals;
 use crate::tree::{Place, Tree};
 
@@ -20,6 +22,7 @@ pub struct Snapshot {
     pub(crate) process: Process,
     pub(crate) totals: Totals,
     pub(crate) losses: Vec<Loss>,
+    pub(crate) history: History,
     pub(crate) tree: Tree,
 }
 
@@ -72,6 +75,12 @@ impl Snapshot {
     #[must_use]
     pub fn losses(&self) -> &[Loss] {
         &self.losses
+    }
+
+    /// How the memory of the whole process went over time.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.history.timeline
     }
 
     /// The frames of a stack, most recent first: [`Group::Line`], or [`Group::Unattributed`] where a frame

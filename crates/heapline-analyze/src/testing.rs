@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use heapline_format::{
-    Account, Code, Counters, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET, LossKind, MAGIC,
-    Meta, MetaKey, Node, NodeKind, Place, STRING_ALIGN, State, TABLES_OFFSET, TableHeader, TableId, Tick,
-    VERSION,
+    Account, Birth, BirthExtent, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header,
+    LOST_OFFSET, LossKind, MAGIC, Meta, MetaKey, Node, NodeKind, Place, STRING_ALIGN, State, TABLES_OFFSET,
+    TableHeader, TableId, Tick, VERSION,
 };
 
 /// Builds a capture record by record. It writes what it is told, sound or not.
@@ -42,6 +42,8 @@ pub struct SyntheticCapture {
     account_ids: HashMap<u32, usize>,
     counters: Vec<Counters>,
     ticks: Vec<Tick>,
+    deltas: Vec<Delta>,
+    births: Vec<Birth>,
 }
 
 impl Default for SyntheticCapture {
@@ -80,6 +82,8 @@ impl SyntheticCapture {
             account_ids: HashMap::new(),
             counters: Vec::new(),
             ticks: Vec::new(),
+            deltas: Vec::new(),
+            births: Vec::new(),
         };
         new.label(0, NodeKind::Root, "");
         new
@@ -165,6 +169,18 @@ impl SyntheticCapture {
         self.ticks.push(tick);
     }
 
+    /// Adds a change; all of them count.
+    pub fn delta(&mut self, delta: Delta) {
+        self.deltas.push(delta);
+        self.header.deltas = self.deltas.len() as u64;
+    }
+
+    /// Adds live blocks of one age, summed in this base tick; all of them count.
+    pub fn birth(&mut self, birth: Birth, tick: u32) {
+        self.births.push(birth);
+        self.header.births = BirthExtent { first: 0, count: self.births.len() as u32, tick }.pack();
+    }
+
     /// Counts `count` blocks of `bytes` bytes in all at a node that are live, were so at the high-water mark,
     /// and are all that was allocated there. The header's live numbers and high-water mark follow.
     pub fn count(&mut self, node: u32, bytes: u64, count: u32) {
@@ -209,6 +225,8 @@ impl SyntheticCapture {
             (TableId::Accounts, Account::BYTES, self.accounts.iter().flat_map(Account::encode).collect()),
             (TableId::Counters, Counters::BYTES, self.counters.iter().flat_map(Counters::encode).collect()),
             (TableId::Ticks, Tick::BYTES, self.ticks.iter().flat_map(Tick::encode).collect()),
+            (TableId::Deltas, Delta::BYTES, self.deltas.iter().flat_map(Delta::encode).collect()),
+            (TableId::Births, Birth::BYTES, self.births.iter().flat_map(Birth::encode).collect()),
         ];
         let mut image = vec![0; HEADER_BYTES];
         let mut extents = Vec::new();

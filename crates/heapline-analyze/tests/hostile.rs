@@ -6,7 +6,8 @@ use std::cell::Cell;
 use heapline_analyze::testing::SyntheticCapture;
 use heapline_analyze::{CallTree, Filter, Group, GroupBy, Measures, OrderBy, Snapshot, TreeLimits};
 use heapline_format::{
-    Account, Counters, EXTENTS_OFFSET, LossKind, MetaKey, Node, NodeKind, Place, TABLES_OFFSET, Tick,
+    Account, Birth, Counters, Delta, EXTENTS_OFFSET, LossKind, MetaKey, Node, NodeKind, Place, TABLES_OFFSET,
+    Tick,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -97,6 +98,14 @@ fn ask(snapshot: &Snapshot) {
                 check_tree(&snapshot.callees(&row.group, OrderBy::LiveBytes, filter, &limits), &limits);
             }
         }
+        let trends = snapshot.trends(group_by, &some);
+        trends.growing().iter().for_each(|(_, rate)| assert!(rate.bytes_per_s.is_finite()));
+        for (from_ns, to_ns) in [(0, 1 << 30), (1 << 25, u64::MAX), (u64::MAX, 0)] {
+            let growth = snapshot.growth(from_ns, to_ns, group_by, &some);
+            assert!(growth.rows.is_sorted_by_key(|row| std::cmp::Reverse(row.live_bytes)));
+        }
+        let ages = snapshot.ages(group_by, &everything);
+        assert!(ages.at_ns > 0 || ages.classes.is_empty());
         let fewer = snapshot.statistics(group_by, OrderBy::AllocatedBytes, &some);
         assert!(fewer.len() <= rows.len());
     }
@@ -144,6 +153,13 @@ fn capture() -> SyntheticCapture {
             capture.add_account(*capture.clone().account(node), *capture.clone().counters(node));
         }
         capture.tick(Tick { live_bytes: line, looks: 1, ..Tick::default() });
+        let below = if line % 5 == 0 { Delta::BELOW } else { 0 };
+        let (node_and_scope, live_bytes, live_count) = (node | below, line * 100, 2);
+        capture.delta(Delta { time_ns: line << 24, live_bytes, node_and_scope, live_count });
+        for tick in 0..line as u32 % 20 {
+            let (first_tick, last_tick) = (tick * 30, tick * 30 + 29);
+            capture.birth(Birth { live_bytes, node_and_scope, live_count, first_tick, last_tick }, 600);
+        }
         parents.push(node);
     }
     for (kind, label) in

@@ -13,6 +13,7 @@ use heapline_analyze::{Filter, GroupBy, OrderBy};
 
 use crate::mistake;
 use crate::terminal::Terminal;
+use crate::time_point::TimePoint;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -47,6 +48,8 @@ Examples:
   heapline report app.heapline --by file
   heapline report app.heapline --order live --top 30
   heapline report app.heapline --callers nodes.py:1402
+  heapline report app.heapline --at 9.8s
+  heapline report app.heapline --between 50% 100%
   heapline report app.heapline --filter '!**/site-packages/**'
   heapline report app.heapline --json | jq '.totals'
 
@@ -112,6 +115,10 @@ pub(crate) struct RunArguments {
     /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
     #[arg(long = "record", value_name = "GLOB")]
     pub(crate) recorded: Vec<String>,
+    /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
+    #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: By,
     #[command(flatten)]
     pub(crate) selection: Selection,
 }
@@ -120,6 +127,10 @@ pub(crate) struct RunArguments {
 pub(crate) struct ReportArguments {
     /// Capture file to read
     pub(crate) capture: PathBuf,
+    /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
+    #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: By,
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Order by bytes (high-water-mark, live, allocated) or number of allocations (count)
@@ -129,6 +140,12 @@ pub(crate) struct ReportArguments {
     /// Print JSON, with all sites unless --top is given
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show what was live at TIME: 9.8s, 2m30s, 50%
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["callers", "between", "order"])]
+    at: Option<TimePoint>,
+    /// Show how that changed between two times
+    #[arg(long, value_names = ["T1", "T2"], num_args = 2, conflicts_with_all = ["callers", "order"])]
+    between: Option<Vec<TimePoint>>,
     /// Show only who called SITE: a file:line, function, file or module, or the end of such a name
     #[arg(long, value_name = "SITE", conflicts_with_all = ["json", "by", "top"])]
     pub(crate) callers: Option<String>,
@@ -140,6 +157,10 @@ pub(crate) struct DiffArguments {
     pub(crate) before: PathBuf,
     /// Capture file to compare
     pub(crate) after: PathBuf,
+    /// Group allocations by line, function, file, module, stack or thread
+    #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
+    #[arg(default_value = "line", hide_possible_values = true)]
+    by: GroupBy,
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Order by the change of bytes (live, high-water-mark, allocated) or of the number of allocations (count)
@@ -154,10 +175,6 @@ pub(crate) struct DiffArguments {
 /// What to show of a snapshot.
 #[derive(Args, Debug)]
 pub(crate) struct Selection {
-    /// Group allocations by line, function, file, module, stack or thread
-    #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
-    #[arg(default_value = "line", hide_possible_values = true)]
-    by: GroupBy,
     /// Show the N biggest ("all" for all of them) [default: 10]
     #[arg(long, value_name = "N", value_parser = parse_top)]
     top: Option<usize>,
@@ -166,9 +183,32 @@ pub(crate) struct Selection {
     filters: Vec<String>,
 }
 
+/// What `--by` names.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Group(GroupBy),
+    Age,
+}
+
+/// Which part of a recording's time a report is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Period {
+    /// All of it.
+    #[default]
+    Run,
+    /// What was live at a time.
+    At(TimePoint),
+    /// How that changed between two times.
+    Between(TimePoint, TimePoint),
+    /// What is live in the end, by when it was allocated.
+    Ages,
+}
+
 /// What a report shows.
 #[derive(Clone, Debug)]
 pub struct ReportOptions {
+    /// Which part of the time it is about.
+    pub period: Period,
     /// What allocations are grouped by.
     pub by: GroupBy,
     /// What groups are ordered by, biggest first; also the measure that the report is about.
@@ -184,6 +224,7 @@ pub struct ReportOptions {
 impl Default for ReportOptions {
     fn default() -> Self {
         Self {
+            period: Period::Run,
             by: GroupBy::Line,
             order: OrderBy::HighWaterMark,
             top: None,
@@ -246,9 +287,13 @@ fn refusal(error: &clap::Error, subcommand: Option<&str>, terminal: &Terminal) -
 }
 
 impl Selection {
-    fn into_options(self, order: OrderBy) -> Result<ReportOptions, Refusal> {
+    fn into_options(self, by: By, order: OrderBy) -> Result<ReportOptions, Refusal> {
         let filter = parse_filter("--filter", &self.filters)?;
-        Ok(ReportOptions { by: self.by, order, top: self.top, filters: self.filters, filter })
+        let (by, period) = match by {
+            By::Group(by) => (by, Period::Run),
+            By::Age => (GroupBy::Line, Period::Ages),
+        };
+        Ok(ReportOptions { period, by, order, top: self.top, filters: self.filters, filter })
     }
 }
 
@@ -274,25 +319,47 @@ impl RunArguments {
 
     /// The part that is about the report afterwards.
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        self.selection.into_options(OrderBy::HighWaterMark)
+        self.selection.into_options(self.by, OrderBy::HighWaterMark)
     }
 }
 
 impl ReportArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        self.selection.into_options(self.order)
+        let mut options = self.selection.into_options(self.by, self.order)?;
+        let asked = match (self.at, self.between.as_deref()) {
+            (Some(time), _) => Some(Period::At(time)),
+            (None, Some(&[from, to])) => Some(Period::Between(from, to)),
+            _ => None,
+        };
+        if let Some(period) = asked {
+            if options.period == Period::Ages {
+                return Err(Refusal::mistake(
+                    "--by age is about the end: it cannot be used with --at or --between",
+                ));
+            }
+            options.period = period;
+        }
+        Ok(options)
     }
 }
 
 impl DiffArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        self.selection.into_options(self.order)
+        self.selection.into_options(By::Group(self.by), self.order)
     }
 }
 
 fn grouping_parser() -> impl TypedValueParser<Value = GroupBy> {
     PossibleValuesParser::new(GroupBy::ALL.iter().map(|by| by.as_str()))
         .try_map(|name| name.parse::<GroupBy>())
+}
+
+fn period_grouping_parser() -> impl TypedValueParser<Value = By> {
+    let names = GroupBy::ALL.iter().map(|by| by.as_str()).chain(["age"]);
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        "age" => Ok(By::Age),
+        name => name.parse::<GroupBy>().map(By::Group),
+    })
 }
 
 fn order_parser() -> impl TypedValueParser<Value = OrderBy> {

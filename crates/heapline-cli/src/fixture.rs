@@ -2,7 +2,7 @@
 
 use heapline_analyze::Snapshot;
 use heapline_analyze::testing::SyntheticCapture;
-use heapline_format::MetaKey;
+use heapline_format::{Birth, Delta, MetaKey, Tick, base_tick};
 
 pub(crate) const SITE: &str = "/srv/venv/lib/python3.12/site-packages";
 pub(crate) const STDLIB: &str = "/usr/lib/python3.12";
@@ -100,6 +100,51 @@ pub(crate) fn builder() -> SyntheticCapture {
     let run = frame(&mut capture, worker, stdlib("threading.py"), "Thread.run", 1010);
     let node = frame(&mut capture, run, app("app.py"), "watch", 88);
     capture.count(node, 123_456, 77);
+    capture
+}
+
+/// A service of 100 s: its cache fills in the first half, a list grows all the time, and a load in the middle goes again.
+pub(crate) fn service() -> SyntheticCapture {
+    let mut capture = empty();
+    capture.header.now_ns = 100_000_000_000;
+    capture.header.high_water_mark_ns = 49_000_000_000;
+    let thread = capture.thread("MainThread");
+    let main = capture.frame(thread, "/home/user/docs/app.py", "main", 50, 57);
+    let sites = [("cache.py", "Cache.put", 20), ("app.py", "handle", 31), ("load.py", "load", 8)].map(
+        |(file, name, line)| capture.frame(main, &format!("/home/user/docs/{file}"), name, line - 3, line),
+    );
+    let [cache, leak, load] = sites;
+    let end = base_tick::at(capture.header.now_ns);
+    capture.header.tick_ns = 5_000_000_000;
+    for step in 1..=20_u32 {
+        let time_ns = u64::from(step) * 5_000_000_000;
+        let mut changes = vec![(leak, 100_000_i64)];
+        if step <= 10 {
+            changes.push((cache, 400_000));
+        }
+        match step {
+            10 => changes.push((load, 5_000_000)),
+            12 => changes.push((load, -5_000_000)),
+            20 => changes.push((main | Delta::BELOW, 12_000)),
+            _ => {}
+        }
+        for &(node_and_scope, bytes) in &changes {
+            let live_count = if bytes < 0 { u32::MAX } else { 1 };
+            capture.delta(Delta { time_ns, live_bytes: bytes.cast_unsigned(), node_and_scope, live_count });
+            if bytes > 0 && node_and_scope != load && node_and_scope & Delta::BELOW == 0 {
+                capture.count(node_and_scope, bytes.cast_unsigned(), 1);
+                let (first_tick, last_tick) =
+                    (base_tick::at(time_ns - 5_000_000_000), base_tick::at(time_ns) - 1);
+                let live_bytes = bytes.cast_unsigned();
+                capture
+                    .birth(Birth { live_bytes, node_and_scope, live_count: 1, first_tick, last_tick }, end);
+            }
+        }
+        let loaded = if (10..12).contains(&step) { 5_000_000 } else { 0 };
+        let live_bytes = u64::from(step.min(10)) * 400_000 + u64::from(step) * 100_000 + loaded;
+        let rss_bytes = 30_000_000 + live_bytes;
+        capture.tick(Tick { live_bytes, live_count: 9, max_live_bytes: live_bytes, rss_bytes, looks: 1 });
+    }
     capture
 }
 

@@ -2,14 +2,18 @@
 //!
 //! Values are written one after the other; the text never stands in memory as a whole.
 
+mod history;
+
 use std::io::{self, Write};
 
 use heapline_analyze::{
     Frame, Group, GroupBy, Loss, Measures, Process, Sampling, Snapshot, Source, Statistic, Status, Totals,
+    Trends,
 };
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::argument::ReportOptions;
+use history::{AgesObject, ChangesObject, PeriodValue, TimelineObject};
 
 /// Name and version of the layout. The number rises when a key goes away or changes its meaning; keys may be added.
 pub(crate) const SCHEMA: &str = "heapline-report/1";
@@ -21,7 +25,10 @@ pub(crate) fn write(snapshot: &Snapshot, options: &ReportOptions, out: &mut dyn 
     statistics.truncate(options.top.unwrap_or(usize::MAX));
     // serde_json writes token by token, and a writer of the caller's may be slow with small pieces.
     let mut out = io::BufWriter::with_capacity(64 * 1024, out);
-    let report = Report { snapshot, options, statistics: &statistics, site_count };
+    let trends = snapshot.trends(options.by, &options.filter);
+    let period = PeriodValue::of(snapshot, options);
+    let report =
+        Report { snapshot, options, statistics: &statistics, site_count, trends: &trends, period: &period };
     serde_json::to_writer(&mut out, &report)?;
     out.write_all(b"\n")?;
     out.flush()
@@ -32,21 +39,34 @@ struct Report<'a> {
     options: &'a ReportOptions,
     statistics: &'a [Statistic],
     site_count: usize,
+    trends: &'a Trends,
+    period: &'a PeriodValue,
 }
 
 impl Serialize for Report<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut report = serializer.serialize_struct("report", 9)?;
+        let mut report = serializer.serialize_struct("report", 11)?;
         report.serialize_field("schema", SCHEMA)?;
         report.serialize_field("process", &ProcessObject(self.snapshot.process()))?;
         report.serialize_field("totals", &TotalsObject(self.snapshot.totals()))?;
         report.serialize_field("lost", &List(self.snapshot.losses(), LossObject))?;
+        report.serialize_field("timeline", &TimelineObject(self.snapshot.timeline()))?;
+        let (snapshot, options) = (self.snapshot, self.options);
+        match self.period {
+            PeriodValue::Nothing => {}
+            PeriodValue::Changes(growth) => {
+                report.serialize_field("changes", &ChangesObject { snapshot, options, growth })?;
+            }
+            PeriodValue::Ages(ages) => {
+                report.serialize_field("ages", &AgesObject { snapshot, options, ages })?;
+            }
+        }
         report.serialize_field("by", self.options.by.as_str())?;
         report.serialize_field("order", self.options.order.as_str())?;
         report.serialize_field("filters", &self.options.filters)?;
         report.serialize_field("site_count", &self.site_count)?;
-        let (snapshot, by) = (self.snapshot, self.options.by);
-        let site = |statistic| SiteObject { snapshot, by, statistic };
+        let (by, trends) = (options.by, self.trends);
+        let site = |statistic| SiteObject { snapshot, by, trends, statistic };
         report.serialize_field("sites", &List(self.statistics, site))?;
         report.end()
     }
@@ -137,14 +157,16 @@ impl Serialize for LossObject<'_> {
 struct SiteObject<'a> {
     snapshot: &'a Snapshot,
     by: GroupBy,
+    trends: &'a Trends,
     statistic: &'a Statistic,
 }
 
 impl Serialize for SiteObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("site", 12)?;
+        let mut object = serializer.serialize_struct("site", 16)?;
         group_fields::<S>(&mut object, self.snapshot, self.by, &self.statistic.group)?;
         measure_fields::<S>(&mut object, &self.statistic.measures)?;
+        history::trend_fields::<S>(&mut object, self.trends, self.statistic)?;
         object.end()
     }
 }

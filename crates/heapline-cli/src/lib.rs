@@ -23,15 +23,17 @@ mod shorten;
 mod target;
 mod terminal;
 mod text;
+mod time_point;
 
 use std::ffi::OsString;
 use std::io::Write;
 
-pub use argument::ReportOptions;
+pub use argument::{Period, ReportOptions};
 pub use command::run::RunOptions;
 pub use report::render;
 pub use target::Target;
 pub use terminal::{Stream, Terminal};
+pub use time_point::TimePoint;
 
 /// What is left to do for the caller of [`main`].
 #[derive(Debug)]

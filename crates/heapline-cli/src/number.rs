@@ -103,6 +103,45 @@ pub fn duration(nanoseconds: u64) -> String {
     }
 }
 
+/// A duration with little precision, for columns: `0.9 s`, `12 s`, `3 min`, `2 h`.
+#[must_use]
+pub fn duration_rounded(nanoseconds: u64) -> String {
+    let tenths = rounded(nanoseconds, 100_000_000);
+    let seconds = rounded(nanoseconds, 1_000_000_000);
+    let minutes = rounded(nanoseconds, 60_000_000_000);
+    let hours = rounded(nanoseconds, 3_600_000_000_000);
+    match () {
+        () if nanoseconds == 0 => "0".to_owned(),
+        () if tenths < 10 => format!("{} ms", rounded(nanoseconds, 1_000_000)),
+        () if tenths < 100 => format!("{}.{} s", tenths / 10, tenths % 10),
+        () if seconds < 120 => format!("{seconds} s"),
+        () if minutes < 120 => format!("{minutes} min"),
+        () if hours < 48 => format!("{hours} h"),
+        () => format!("{} d", rounded(nanoseconds, 86_400_000_000_000)),
+    }
+}
+
+/// A rate of growth: `12.3 kB/s`; slow ones by the hour or day.
+#[must_use]
+pub fn rate(bytes_per_s: f64) -> String {
+    rate_as(bytes_per_s, bytes)
+}
+
+/// The same with about two or three digits: `12 kB/s`.
+#[must_use]
+pub fn rate_rounded(bytes_per_s: f64) -> String {
+    rate_as(bytes_per_s, bytes_rounded)
+}
+
+fn rate_as(bytes_per_s: f64, amount: fn(u64) -> String) -> String {
+    let (value, unit) = match bytes_per_s {
+        rate if rate >= 1.0 => (rate, "s"),
+        rate if rate * 3600.0 >= 1.0 => (rate * 3600.0, "h"),
+        rate => (rate * 86_400.0, "d"),
+    };
+    format!("{}/{unit}", amount(value.round() as u64))
+}
+
 fn rounded(value: u64, unit: u64) -> u64 {
     value / unit + u64::from(value % unit >= unit / 2)
 }
@@ -206,6 +245,30 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(duration(value), text);
+        }
+    }
+
+    #[test]
+    fn rates_take_the_unit_in_which_they_are_something() {
+        for (rate, text) in [(12_345.6, "12.3 kB/s"), (1.0, "1 B/s"), (0.5, "1.8 kB/h"), (0.0001, "9 B/d")] {
+            assert_eq!(super::rate(rate), text);
+        }
+    }
+
+    #[test]
+    fn rounded_durations_are_short() {
+        for (seconds, text) in [
+            (0.0, "0"),
+            (0.256, "256 ms"),
+            (0.94, "940 ms"),
+            (0.96, "1.0 s"),
+            (9.94, "9.9 s"),
+            (59.0, "59 s"),
+            (200.0, "3 min"),
+            (7_500.0, "2 h"),
+            (900_000.0, "10 d"),
+        ] {
+            assert_eq!(duration_rounded((seconds * 1e9) as u64), text);
         }
     }
 

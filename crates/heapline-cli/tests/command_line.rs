@@ -120,9 +120,9 @@ fn mistakes_of_run() {
         (&["run", "--quiet=1", "x"], "--quiet takes no value, '1' was given (see heapline run --help)"),
         (
             &["run", "--by", "foo", "x"],
-            "--by cannot be 'foo': choose one of line, function, file, module, stack, thread",
+            "--by cannot be 'foo': choose one of line, function, file, module, stack, thread, age",
         ),
-        (&["run", "--by"], "--by needs a value: one of line, function, file, module, stack, thread"),
+        (&["run", "--by"], "--by needs a value: one of line, function, file, module, stack, thread, age"),
         (&["run", "--top", "0", "x"], "--top cannot be '0': not a number above 0, nor \"all\""),
         (
             &["run", "--filter", "a[", "x"],
@@ -183,9 +183,11 @@ fn help_names_what_there_is_with_examples() {
             assert!(help.out.contains(said), "{}", help.out);
         }
     }
-    let report = heapline(&["report", "--help"]);
-    for said in ["--json", "--order <WHAT>", "--callers <SITE>", "[default: high-water-mark]"] {
-        assert!(report.out.contains(said), "{}", report.out);
+    let mut report = heapline(&["report", "--help"]);
+    report.out = report.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let options = ["--json", "--order <WHAT>", "--callers <SITE>", "--at <TIME>", "--between <T1> <T2>"];
+    for said in options.iter().chain(&["[default: high-water-mark]", "by its age"]) {
+        assert!(report.out.contains(said), "{said}: {}", report.out);
     }
     let names =
         GroupBy::ALL.iter().map(|by| by.as_str()).chain(OrderBy::ALL.iter().map(|order| order.as_str()));

@@ -92,6 +92,8 @@ record! {
         /// Which records of the table of [`crate::Delta`]s count: the first's index in the high 32 bits, their number
         /// in the low ones.
         pub deltas: u64,
+        /// Which records of the table of [`crate::Birth`]s count, and of when they are: a [`crate::BirthExtent`].
+        pub births: u64,
     }
 }
 

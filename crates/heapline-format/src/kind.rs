@@ -38,7 +38,7 @@ numbered! {
         Counters = 5,
         /// The timeline: [`crate::Tick`].
         Ticks = 6,
-        /// Reserved: survivors by birth tick and node.
+        /// Live blocks by when they were allocated: [`crate::Birth`].
         Births = 7,
         /// Reserved: loaded native modules with build ids.
         Modules = 8,

@@ -12,6 +12,7 @@
 //! in-memory `#[repr(C)]` layout on x86-64 *is* the file layout.
 #![forbid(unsafe_code)]
 
+pub mod base_tick;
 mod header;
 mod kind;
 mod meta;
@@ -24,4 +25,7 @@ pub use header::{
 };
 pub use kind::{LossKind, NodeKind, TableId};
 pub use meta::MetaKey;
-pub use table::{Account, Code, Counters, Delta, Extent, Meta, Node, Place, STRING_ALIGN, TableHeader, Tick};
+pub use table::{
+    Account, Birth, BirthExtent, Code, Counters, Delta, Extent, Meta, Node, Place, STRING_ALIGN, TableHeader,
+    Tick,
+};

@@ -5,6 +5,7 @@
 //! where it is and keeps its identity. Only [`Counters`], the saved values of an [`Account`], and [`Tick`]s change after
 //! they were written.
 
+use crate::base_tick;
 use crate::kind::NodeKind;
 use crate::record::record;
 
@@ -168,10 +169,91 @@ record! {
         pub time_ns: u64,
         /// Change of live bytes, as a signed number.
         pub live_bytes: u64,
-        /// Index of the [`Node`].
-        pub node: u32,
+        /// Low 31 bits: index of the [`Node`]. [`Delta::BELOW`]: it is the sum of stacks below the node.
+        pub node_and_scope: u32,
         /// Change of live blocks, as a signed number.
         pub live_count: u32,
+    }
+}
+
+impl Delta {
+    /// Set in `node_and_scope` of a sum of stacks below the node, without the node's own.
+    pub const BELOW: u32 = 1 << 31;
+
+    /// Index of the node.
+    #[must_use]
+    pub fn node(&self) -> u32 {
+        self.node_and_scope & !Self::BELOW
+    }
+
+    /// Whether it is the sum of stacks below the node.
+    #[must_use]
+    pub fn is_below(&self) -> bool {
+        self.node_and_scope & Self::BELOW != 0
+    }
+}
+
+record! {
+    /// What is live of what was allocated at a node, or below it where the flag says so, in a stretch of time.
+    pub struct Birth {
+        /// Live bytes.
+        pub live_bytes: u64,
+        /// Low 31 bits: index of the [`Node`]. [`Birth::BELOW`]: these are blocks of stacks below the node.
+        pub node_and_scope: u32,
+        /// Live blocks.
+        pub live_count: u32,
+        /// First base tick of the stretch, see [`crate::base_tick`]; [`crate::base_tick::UNKNOWN`] for blocks whose
+        /// birth is not known.
+        pub first_tick: u32,
+        /// Last base tick of the stretch.
+        pub last_tick: u32,
+    }
+}
+
+impl Birth {
+    /// Set in `node_and_scope` of a sum of stacks below the node, without the node's own.
+    pub const BELOW: u32 = Delta::BELOW;
+
+    /// Index of the node.
+    #[must_use]
+    pub fn node(&self) -> u32 {
+        self.node_and_scope & !Self::BELOW
+    }
+
+    /// Whether these are blocks of stacks below the node.
+    #[must_use]
+    pub fn is_below(&self) -> bool {
+        self.node_and_scope & Self::BELOW != 0
+    }
+}
+
+/// Which records of the table of [`Birth`]s count, and when they were true: the header's `births`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BirthExtent {
+    /// Index of the first record.
+    pub first: u32,
+    /// Number of records.
+    pub count: u32,
+    /// Base tick in which they were summed.
+    pub tick: u32,
+}
+
+impl BirthExtent {
+    /// Indices and numbers of records are below this.
+    pub const LIMIT: u32 = 1 << 20;
+
+    /// As the header holds it: bits 0..20 the number, 20..40 the first, 40..54 the base tick.
+    #[must_use]
+    pub fn pack(self) -> u64 {
+        debug_assert!(self.first < Self::LIMIT && self.count < Self::LIMIT);
+        u64::from(self.tick) << 40 | u64::from(self.first) << 20 | u64::from(self.count)
+    }
+
+    /// From the header's field.
+    #[must_use]
+    pub fn unpack(packed: u64) -> Self {
+        let low = |bits: u64| (bits & u64::from(Self::LIMIT - 1)) as u32;
+        Self { first: low(packed >> 20), count: low(packed), tick: low(packed >> 40) & base_tick::UNKNOWN }
     }
 }
 
@@ -190,8 +272,9 @@ mod tests {
         assert_eq!(Code::BYTES, 16);
         assert_eq!(Extent::BYTES, 24);
         assert_eq!(TableHeader::BYTES, 16);
-        assert_eq!(Header::BYTES, 200);
+        assert_eq!(Header::BYTES, 208);
         assert_eq!(Delta::BYTES, 24);
+        assert_eq!(Birth::BYTES, 24);
     }
 
     #[test]
@@ -201,5 +284,12 @@ mod tests {
         assert_eq!(Node::decode(&bytes), Some(node));
         assert_eq!(Node::decode(&bytes[..7]), None);
         assert_eq!((node.kind(), node.subject()), (Some(NodeKind::Frame), Node::SUBJECT_LIMIT - 1));
+    }
+
+    #[test]
+    fn which_births_count_is_read_as_it_was_packed() {
+        let extent = BirthExtent { first: BirthExtent::LIMIT - 1, count: 70_001, tick: base_tick::LAST };
+        assert_eq!(BirthExtent::unpack(extent.pack()), extent);
+        assert_eq!(BirthExtent::unpack(0), BirthExtent::default());
     }
 }

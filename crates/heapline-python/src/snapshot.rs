@@ -173,7 +173,7 @@ impl Snapshot {
         let filters = include.iter().cloned().chain(exclude.iter().map(|glob| format!("!{glob}"))).collect();
         let by: GroupBy = choice(by)?;
         let order: OrderBy = choice(order)?;
-        let options = ReportOptions { by, order, top, filters, filter };
+        let options = ReportOptions { by, order, top, filters, filter, ..ReportOptions::default() };
         let terminal = Terminal { width: Some(width), unicode: true, ..Terminal::plain() };
         Ok(py.detach(|| heapline_cli::render(&self.inner, &options, &terminal, None)))
     }

@@ -14,7 +14,7 @@
 //! | 31 | a code object that the tree has keys into; `account` is its number, see [`crate::code`] |
 //!
 //! The slot of the second granule is `birth << 18 | low 13 bits of the size << 5 | 30`; births are base ticks, see
-//! [`crate::base_tick`].
+//! [`heapline_format::base_tick`].
 //!
 //! A block of more than 16 bytes covers its second granule, and one of more than 8 KiB its fourth, so no other
 //! block's slot is there. Should a free have gone unseen and the memory be used anew, code 30 keeps what is left of the old block from being taken for a block.
@@ -28,9 +28,9 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
+use heapline_format::base_tick;
 use rustc_hash::FxHashMap;
 
-use crate::base_tick;
 use crate::chunks::{ADDRESS_BITS, Chunks, SLOTS};
 
 const SMALL: u32 = 18;

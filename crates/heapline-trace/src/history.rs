@@ -1,29 +1,33 @@
-//! What the capture says of the past: totals over time, and which stacks changed when.
+//! What the capture says of the past: totals over time, which stacks changed when, and how old live blocks are.
 
 use std::io;
 
+use crate::birth_table::{BirthTable, LiveBlocks};
 use crate::capture::Capture;
 use crate::delta_table::DeltaTable;
-use crate::node_table::NodeTable;
 use crate::timeline::Timeline;
+use crate::tree::Tree;
 
-/// Both tables that know of time.
+/// All tables that know of time.
 #[derive(Debug)]
 pub(crate) struct History {
     timeline: Timeline,
     deltas: DeltaTable,
+    births: BirthTable,
 }
 
 impl History {
     /// `accounts`: how many there can be.
     pub(crate) fn new(capture: &mut Capture, accounts: usize) -> io::Result<Self> {
-        Ok(Self { timeline: Timeline::new(capture)?, deltas: DeltaTable::new(capture, accounts)? })
+        let (timeline, deltas) = (Timeline::new(capture)?, DeltaTable::new(capture, accounts)?);
+        Ok(Self { timeline, deltas, births: BirthTable::new(capture)? })
     }
 
     /// Parts with the capture's file and forgets what was noted; time goes on.
     pub(crate) fn restart(&mut self, capture: &Capture) -> io::Result<()> {
         self.timeline.restart(capture)?;
-        self.deltas.restart(capture)
+        self.deltas.restart(capture)?;
+        self.births.restart(capture)
     }
 
     /// Length of a tick of the timeline.
@@ -31,15 +35,30 @@ impl History {
         self.timeline.tick_ns()
     }
 
-    /// Notes how things stand at a time since the start; `resident` if the resident set size has just been read.
+    /// Notes how things stand at a time since the start; `resident` if the resident set size has just been read,
+    /// `blocks` if all that is live can be looked at.
     pub(crate) fn note(
         &mut self,
-        capture: &mut Capture,
-        nodes: &NodeTable,
+        tree: &mut Tree,
+        blocks: Option<LiveBlocks<'_>>,
         elapsed_ns: u64,
         resident: Option<u64>,
     ) {
-        self.timeline.note(capture, elapsed_ns, resident);
-        self.deltas.note(capture, nodes, elapsed_ns);
+        self.timeline.note(&tree.capture, elapsed_ns, resident);
+        self.deltas.note(&mut tree.capture, &tree.table, elapsed_ns);
+        if let Some(blocks) = blocks {
+            self.births.note(tree, blocks, elapsed_ns);
+        }
+    }
+
+    /// Sums the ages of what is live now.
+    pub(crate) fn sum_ages(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
+        self.births.pass(tree, blocks, elapsed_ns);
+    }
+
+    /// Completes everything: nothing comes after this time.
+    pub(crate) fn finish(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
+        self.deltas.finish(&mut tree.capture, &tree.table, elapsed_ns);
+        self.births.pass(tree, blocks, elapsed_ns);
     }
 }

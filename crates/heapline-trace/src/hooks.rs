@@ -10,7 +10,8 @@
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
-use crate::base_tick;
+use heapline_format::base_tick;
+
 use crate::block_table::{Block, Entry};
 use crate::domain::PYTHON;
 use crate::environment::{self, Environment};

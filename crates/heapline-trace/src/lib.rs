@@ -10,7 +10,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 
 mod adoption;
-mod base_tick;
+mod birth_table;
 mod block_table;
 mod capture;
 mod capture_file;

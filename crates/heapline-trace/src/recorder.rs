@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use heapline_format::{LossKind, NodeKind};
+use heapline_format::{LossKind, NodeKind, base_tick};
 
-use crate::base_tick;
+use crate::birth_table::LiveBlocks;
 use crate::block_table::{Block, BlockTable, Entry};
 use crate::clock;
 use crate::counters::Accounts;
@@ -15,6 +15,7 @@ use crate::fork;
 use crate::history::History;
 use crate::reference_tracer;
 use crate::remote::{self, Desk, Note};
+use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
 use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
@@ -22,6 +23,8 @@ use crate::walker::Walker;
 
 /// Most allocations between two looks at the clock.
 const LOOK_INTERVAL: u32 = 256;
+/// So long the fine clock is looked at: of a short run, every millisecond counts.
+const FINE_NS: u64 = 250_000_000;
 /// When more time than this has passed between two looks, the next ones come sooner.
 const SPARSE_LOOKS_NS: u64 = 8_000_000;
 /// The resident set size is read at most this often.
@@ -400,11 +403,17 @@ impl Recorder {
         }
     }
 
+    /// The time, never before the latest look.
+    pub(crate) fn now_ns(&self) -> u64 {
+        let is_young = self.last_look_ns.wrapping_sub(self.start_ns) < FINE_NS;
+        if is_young { clock::fine_ns() } else { clock::now_ns() }.max(self.last_look_ns)
+    }
+
     /// Looks at the clock: a new base tick may have begun.
     #[cold]
     #[inline(never)]
     fn look(&mut self) {
-        let now = clock::now_ns();
+        let now = self.now_ns();
         match now.wrapping_sub(self.last_look_ns) {
             0 => self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL),
             passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
@@ -432,7 +441,10 @@ impl Recorder {
         if resident.is_some() {
             self.tree.capture.check_file();
         }
-        self.history.note(&mut self.tree.capture, &self.tree.table, elapsed, resident);
+        // SAFETY: the main interpreter's GIL is held, so the session that this belongs to stays while hooks find it; its
+        // tables of blocks are shared.
+        let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(Session::live_blocks);
+        self.history.note(&mut self.tree, blocks, elapsed, resident);
         if self.traces_references
             && let Some(environment) = environment::known()
         {
@@ -440,6 +452,17 @@ impl Recorder {
             unsafe { reference_tracer::check(environment, self) };
         }
         self.state_losses();
+    }
+
+    /// Has the capture tell how old everything is that is live at its latest look at the clock; `ended`: nothing will change any more.
+    pub(crate) fn sum_up(&mut self, blocks: LiveBlocks<'_>, ended: bool) {
+        if self.tree.capture.has_failed() {
+            return;
+        }
+        // SAFETY: the header is mapped as long as the capture.
+        let elapsed = unsafe { (*self.tree.capture.header()).now_ns };
+        let sum = if ended { History::finish } else { History::sum_ages };
+        sum(&mut self.history, &mut self.tree, blocks, elapsed);
     }
 
     /// If the map of the capture has failed the recording ends here: hooks pass everything through.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, State, VERSION};
 
+use crate::birth_table::LiveBlocks;
 use crate::block_table::BlockTable;
 use crate::capture::Capture;
 use crate::clock;
@@ -56,6 +57,11 @@ impl Session {
     pub(crate) fn count_pending(&self, bytes: i64) {
         // SAFETY: as in `count_unrecorded`.
         unsafe { &*self.pending }.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Everything that is live.
+    pub(crate) fn live_blocks(&self) -> LiveBlocks<'_> {
+        LiveBlocks { table: &self.blocks, tracked: &self.tracked }
     }
 
     /// The capture. The caller holds the main interpreter's GIL, or nobody else knows of the session any more.
@@ -277,6 +283,7 @@ pub unsafe fn freeze() -> Result<Vec<u8>, Error> {
     // SAFETY: as above.
     let capture = unsafe {
         settle(session);
+        sum_up(session, false);
         &(*session.recorder.get()).tree.capture
     };
     // SAFETY: the GIL is held.
@@ -347,6 +354,7 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
     // SAFETY: as in `freeze`; nobody else uses the recorder meanwhile.
     unsafe {
         settle(session);
+        sum_up(session, true);
         let recorder = &mut *session.recorder.get();
         if recorder.tree.capture.has_failed() {
             return Err(Error::NotTracing);
@@ -405,6 +413,7 @@ pub(crate) unsafe fn end(found: *mut Session) -> Result<Recording, Error> {
     // `begin`.
     unsafe {
         settle(&*found);
+        sum_up(&*found, true);
         reference_tracer::remove(api);
         (*(*found).recorder.get()).accounts.layers.close_all();
         finish((*found).capture(), hooked);
@@ -424,7 +433,7 @@ pub(crate) unsafe fn settle(session: &Session) {
         (*local).inside += 1;
         let recorder = &mut *session.recorder.get();
         recorder.carry_over();
-        let now = clock::now_ns();
+        let now = recorder.now_ns();
         recorder.tree.capture.check_file();
         if !recorder.end_if_map_failed(now) {
             recorder.accounts.look(now);
@@ -434,6 +443,20 @@ pub(crate) unsafe fn settle(session: &Session) {
         capture
             .lost(LossKind::ForkedChildren)
             .store(fork::CHILDREN.load(Ordering::Relaxed), Ordering::Relaxed);
+        (*local).inside -= 1;
+    }
+}
+
+/// Has the capture tell how old everything is that is live now; the books are up to this instant.
+///
+/// # Safety
+/// As for [`settle`].
+unsafe fn sum_up(session: &Session, ended: bool) {
+    let local = thread_local::current();
+    // SAFETY: as the caller promises; the block is this thread's own.
+    unsafe {
+        (*local).inside += 1;
+        (*session.recorder.get()).sum_up(session.live_blocks(), ended);
         (*local).inside -= 1;
     }
 }

@@ -7,9 +7,8 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use heapline_format::{Header, TableId, Tick};
+use heapline_format::{Header, TableId, Tick, base_tick};
 
-use crate::base_tick;
 use crate::capture::{Capture, TableSpace};
 
 /// Most records.

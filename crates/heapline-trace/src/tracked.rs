@@ -16,7 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use heapline_format::LossKind;
 use rustc_hash::FxHashMap;
 
-use crate::base_tick;
+use heapline_format::base_tick;
+
 use crate::block_table::{Block, Entry};
 use crate::domain::PYTHON;
 use crate::environment;

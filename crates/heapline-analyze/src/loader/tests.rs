@@ -331,7 +331,7 @@ fn accounts_of_one_node_add_up() {
 }
 
 #[test]
-fn a_timeline_is_passed_by() {
+fn a_timeline_changes_no_other_number() {
     let mut capture = marked();
     let without = read(&capture);
     for looks in 0..1024 {

@@ -3,6 +3,8 @@
 use heapline_format::{MetaKey, Node, NodeKind, Place};
 
 use super::*;
+use crate::frame::Origin;
+use crate::group::Stack;
 use crate::testing::SyntheticCapture;
 use crate::tree::{NO_FRAME, OVERFLOW, UNKNOWN_THREAD};
 

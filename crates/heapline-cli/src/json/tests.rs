@@ -18,6 +18,8 @@ fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
+const TREND: [&str; 4] = ["growth_bytes_per_s", "growth_margin_bytes_per_s", "growth_since_ns", "verdict"];
+
 const MEASURES: [&str; 6] = [
     "allocated_bytes",
     "allocated_count",
@@ -80,6 +82,14 @@ fn the_whole_report() {
             "count": 3,
             "description": "3 forked children, whose allocations are not in this capture",
         }],
+        "timeline": {
+            "resolution_ns": 0,
+            "time_ns": [],
+            "live_bytes": [],
+            "live_count": [],
+            "max_live_bytes": [],
+            "rss_bytes": [],
+        },
         "by": "line",
         "order": "high-water-mark",
         "filters": [],
@@ -97,6 +107,10 @@ fn the_whole_report() {
             "high_water_mark_count": 50,
             "allocated_bytes": 9_000_000,
             "allocated_count": 50,
+            "verdict": null,
+            "growth_bytes_per_s": null,
+            "growth_margin_bytes_per_s": null,
+            "growth_since_ns": null,
         }],
     });
     assert_eq!(report(&fixture::snapshot(&capture), &ReportOptions::default()), expected);
@@ -115,7 +129,7 @@ fn every_grouping_has_its_keys() {
             GroupBy::Stack => vec!["frames", "thread"],
             GroupBy::Thread => vec!["thread"],
         };
-        let mut expected = [&own[..], &MEASURES].concat();
+        let mut expected = [&own[..], &MEASURES, &TREND].concat();
         expected.sort_unstable();
         let report = report(&snapshot, &ReportOptions { by, ..ReportOptions::default() });
         assert_eq!(report["by"], by.as_str());
@@ -205,6 +219,8 @@ fn the_reference_names_every_key_and_loss() {
         ("\n## The object\n", &report),
         ("\n### `process`\n", &report["process"]),
         ("\n### `totals`\n", &report["totals"]),
+        ("\n### `timeline`\n", &report["timeline"]),
+        ("\n### An entry of `sites`\n", &report["sites"][0]),
     ] {
         for key in keys(object) {
             assert!(section(heading).contains(&format!("`{key}`")), "{heading} does not name {key}");

@@ -4,6 +4,7 @@ use heapline_analyze::{Process, Sampling, Snapshot, Status, Totals};
 
 use crate::number;
 use crate::page::{self, Page, Span, Style};
+use crate::report::sparkline;
 use crate::shorten;
 
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
@@ -14,6 +15,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
         page.paragraph(Style::Plain, text, 2);
     } else {
         write_totals(page, snapshot);
+        sparkline::write(page, snapshot);
     }
 }
 

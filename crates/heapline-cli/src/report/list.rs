@@ -1,6 +1,6 @@
 //! The list of the biggest groups.
 
-use heapline_analyze::{Group, GroupBy, Measures, OrderBy, Snapshot, Statistic, Status};
+use heapline_analyze::{Group, GroupBy, Measures, OrderBy, Snapshot, Statistic, Status, Trends};
 
 use super::Measure;
 use crate::argument::ReportOptions;
@@ -13,10 +13,14 @@ use crate::text;
 pub(crate) const CALLERS_OF_STACK: usize = 4;
 /// Heading of the shares.
 const SHARE: &str = "share";
+/// Heading of what will become of groups.
+const TREND: &str = "trend";
 /// Columns of a terminal from which on a list marks whose code it is ...
 pub(crate) const COLUMNS_FOR_MARK: usize = 60;
 /// ... has a second column of numbers ...
 pub(crate) const COLUMNS_FOR_COMPANION: usize = 64;
+/// ... says what will become of each group ...
+const COLUMNS_FOR_TREND: usize = 76;
 /// ... has bars, short ones first ...
 pub(crate) const COLUMNS_FOR_BAR: usize = 100;
 const COLUMNS_FOR_LONG_BAR: usize = 120;
@@ -28,6 +32,8 @@ struct Row {
     share: String,
     eighths: usize,
     companion: String,
+    /// A rate of growth, or a verdict in one word.
+    trend: String,
     label: Label,
     /// Further lines below the name.
     below: Vec<Label>,
@@ -46,6 +52,7 @@ pub(super) fn write(
     snapshot: &Snapshot,
     options: &ReportOptions,
     top: usize,
+    trends: &Trends,
 ) -> Option<Biggest> {
     let measure = Measure { order: options.order };
     let mut statistics = snapshot.statistics(options.by, options.order, &options.filter);
@@ -75,7 +82,7 @@ pub(super) fn write(
     let shown = statistics.len().min(top);
     let mut rows: Vec<Row> = statistics[..shown]
         .iter()
-        .map(|statistic| row(page, snapshot, statistic, &measure, whole, bar_columns))
+        .map(|statistic| row(page, snapshot, statistic, trends, (&measure, whole, bar_columns)))
         .collect();
     if shown < statistics.len() {
         let rest = statistics[shown..].iter().map(|statistic| statistic.measures).sum();
@@ -101,10 +108,13 @@ fn row(
     page: &Page,
     snapshot: &Snapshot,
     statistic: &Statistic,
-    measure: &Measure,
-    whole: u64,
-    bar_columns: usize,
+    trends: &Trends,
+    (measure, whole, bar_columns): (&Measure, u64, usize),
 ) -> Row {
+    let trend = trends.of(&statistic.group).map_or(String::new(), |trend| match trend.growth {
+        Some(rate) => format!("+{}", number::rate_rounded(rate.bytes_per_s)),
+        None => trend.verdict.as_str().to_owned(),
+    });
     let value = measure.order.value(&statistic.measures);
     let mut label = Label::new(&statistic.group, page);
     let mut below = Vec::new();
@@ -121,6 +131,7 @@ fn row(
         share: number::share(value, whole),
         eighths: number::eighths(value, whole, bar_columns),
         companion: measure.companion(&statistic.measures),
+        trend,
         label,
         below,
     }
@@ -138,6 +149,7 @@ fn rest_row(page: &Page, by: GroupBy, groups: u64, rest: &Measures, measure: &Me
         share: number::share(measure.order.value(rest), whole),
         eighths: 0,
         companion: measure.companion(rest),
+        trend: String::new(),
         label: rest_label(page, by, groups),
         below: Vec::new(),
     }
@@ -164,6 +176,7 @@ struct Layout {
     share: usize,
     bar: usize,
     companion: usize,
+    trend: usize,
     mark: usize,
     name: usize,
     /// Columns for places, so that functions stand in one column; `None` where names need the room.
@@ -186,6 +199,11 @@ impl Layout {
                 0
             } else {
                 widest(companion_heading, &|row| &row.companion)
+            },
+            trend: if page.columns < COLUMNS_FOR_TREND || rows.iter().all(|row| row.trend.is_empty()) {
+                0
+            } else {
+                widest(TREND, &|row| &row.trend)
             },
             mark: if page.columns < COLUMNS_FOR_MARK || by == GroupBy::Thread { 0 } else { 3 },
             name: 0,
@@ -210,15 +228,16 @@ impl Layout {
             + 2
             + column(self.bar, 2)
             + column(self.companion, 2)
+            + column(self.trend, 2)
             + column(self.mark, 1)
     }
 
     fn write(&self, page: &mut Page, rows: &[Row], measure: &Measure) {
         let (amount, companion) = measure.headings();
-        page.line(&self.numbers(Style::Faint, amount, SHARE, "", companion));
+        page.line(&self.numbers(Style::Faint, [amount, SHARE, "", companion, TREND]));
         for row in rows {
-            let spans =
-                self.numbers(Style::Plain, &row.amount, &row.share, &bar(row.eighths), &row.companion);
+            let cells = [&row.amount, &row.share, &bar(row.eighths), &row.companion, &row.trend];
+            let spans = self.numbers(Style::Plain, cells.map(String::as_str));
             self.write_name(page, spans, &row.label);
             for label in &row.below {
                 let blanks = self.before_name() - if self.mark == 0 { 0 } else { self.mark + 1 };
@@ -228,7 +247,8 @@ impl Layout {
     }
 
     /// The cells before the name.
-    fn numbers(&self, style: Style, amount: &str, share: &str, bar: &str, companion: &str) -> Vec<Span> {
+    fn numbers(&self, style: Style, cells: [&str; 5]) -> Vec<Span> {
+        let [amount, share, bar, companion, trend] = cells;
         let mut spans = vec![
             Span::plain("  "),
             Span::right(style, amount, self.amount),
@@ -241,6 +261,11 @@ impl Layout {
         }
         if self.companion > 0 {
             spans.extend([Span::right(style, companion, self.companion), Span::plain("  ")]);
+        }
+        if self.trend > 0 {
+            let is_growing = trend.starts_with('+');
+            let style = if is_growing { Style::Warning } else { Style::Faint };
+            spans.extend([Span::right(style, trend, self.trend), Span::plain("  ")]);
         }
         spans
     }

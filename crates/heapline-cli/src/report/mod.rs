@@ -1,18 +1,23 @@
 //! The terminal report: what ran, its totals and losses, the biggest groups, and who called the biggest of them.
 
+mod ages;
+mod changes;
 mod closing;
+mod growing;
 pub(crate) mod heading;
 pub(crate) mod list;
+mod sparkline;
 pub(crate) mod tree;
 
 use std::path::Path;
 
 use heapline_analyze::{Group, Measures, OrderBy, Snapshot, Totals};
 
-use crate::argument::ReportOptions;
+use crate::argument::{Period, ReportOptions};
 use crate::number;
 use crate::page::Page;
 use crate::terminal::Terminal;
+use changes::Asked;
 
 /// Groups that a report lists unless told otherwise.
 pub(crate) const DEFAULT_TOP: usize = 10;
@@ -28,11 +33,7 @@ pub fn render(
     let mut page = Page::new(terminal);
     heading::write(&mut page, snapshot);
     if snapshot.totals().allocated_count > 0 {
-        page.gap();
-        let biggest = list::write(&mut page, snapshot, options, options.top.unwrap_or(DEFAULT_TOP));
-        if let Some(biggest) = biggest {
-            tree::write_callers_of_biggest(&mut page, snapshot, options, &biggest);
-        }
+        write_period(&mut page, snapshot, options);
         closing::write_note(&mut page, snapshot.process());
     }
     if let Some(capture) = capture {
@@ -40,6 +41,30 @@ pub fn render(
         closing::write_more(&mut page, capture, snapshot.process(), options.by);
     }
     page.into_text()
+}
+
+fn write_period(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
+    let duration_ns = snapshot.process().duration_ns;
+    match options.period {
+        Period::Run => write_run(page, snapshot, options),
+        Period::At(time) => changes::write(page, snapshot, options, Asked::At(time.resolve(duration_ns))),
+        Period::Between(from, to) => {
+            let times = Asked::Between(from.resolve(duration_ns), to.resolve(duration_ns));
+            changes::write(page, snapshot, options, times);
+        }
+        Period::Ages => ages::write(page, snapshot, options),
+    }
+}
+
+fn write_run(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
+    page.gap();
+    let trends = snapshot.trends(options.by, &options.filter);
+    let top = options.top.unwrap_or(DEFAULT_TOP);
+    let biggest = list::write(page, snapshot, options, top, &trends);
+    growing::write(page, &trends, options);
+    if let Some(biggest) = biggest {
+        tree::write_callers_of_biggest(page, snapshot, options, &biggest);
+    }
 }
 
 /// The report of who called one group.

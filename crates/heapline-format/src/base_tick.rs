@@ -6,35 +6,38 @@
 //! 512 k + (n >> k): the mantissa runs from 512 to 1023 in each octave, just as the exponent steps by 512.
 
 /// Length of the first base ticks.
-pub(crate) const FIRST_NS: u64 = 1 << FIRST_SHIFT;
+pub const FIRST_NS: u64 = 1 << FIRST_SHIFT;
 /// Bits of a base tick.
-pub(crate) const BITS: u32 = 14;
+pub const BITS: u32 = 14;
 /// The last base tick that a block can be born in.
-pub(crate) const LAST: u32 = (1 << BITS) - 2;
+pub const LAST: u32 = (1 << BITS) - 2;
 /// The birth of blocks that have no room for it.
-pub(crate) const UNKNOWN: u32 = (1 << BITS) - 1;
+pub const UNKNOWN: u32 = (1 << BITS) - 1;
 
 const FIRST_SHIFT: u32 = 20;
 const MANTISSA_BITS: u32 = 10;
 
 /// The base tick at a time since the start of the recording.
 #[inline]
-pub(crate) fn at(elapsed_ns: u64) -> u32 {
+#[must_use]
+pub fn at(elapsed_ns: u64) -> u32 {
     let n = elapsed_ns >> FIRST_SHIFT;
     let k = (u64::BITS - n.leading_zeros()).saturating_sub(MANTISSA_BITS);
     ((1 << (MANTISSA_BITS - 1)) * k + (n >> k) as u32).min(LAST)
+}
+
+/// When a base tick begins; it ends where the next one does.
+#[must_use]
+pub fn begin(tick: u32) -> u64 {
+    let tick = tick.min(LAST + 1);
+    let k = (tick >> (MANTISSA_BITS - 1)).saturating_sub(1);
+    u64::from(tick - (k << (MANTISSA_BITS - 1))) << k << FIRST_SHIFT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    /// When a base tick begins.
-    fn begin(tick: u32) -> u64 {
-        let k = (tick >> (MANTISSA_BITS - 1)).saturating_sub(1);
-        u64::from(tick - (k << (MANTISSA_BITS - 1))) << k << FIRST_SHIFT
-    }
 
     #[test]
     fn ticks_follow_each_other_without_gap_or_overlap() {

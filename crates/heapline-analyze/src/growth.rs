@@ -1,0 +1,97 @@
+//! What was live at a time, and how that changed between two.
+
+use crate::filter::Filter;
+use crate::group::{Group, GroupBy};
+use crate::grouping::Grouping;
+use crate::snapshot::Snapshot;
+
+/// How live memory changed in a group between two times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveChange {
+    /// Where it changed; with `below`, a caller of where it changed.
+    pub group: Group,
+    /// It is only known that stacks below this group changed by so much in all.
+    pub below: bool,
+    /// LiveChange of live bytes.
+    pub live_bytes: i64,
+    /// LiveChange of live blocks.
+    pub live_count: i64,
+}
+
+/// How live memory changed between two times.
+///
+/// The recorder notes changes from time to time, so both times are those of its notes. Each note tells of the stacks that
+/// changed most, and sums others at their callers: all rows add up to the change of the process, and those that are not
+/// `below` are exact if `is_exact`, else what is known of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Time of the note from which on changes count; 0 is the start.
+    pub from_ns: u64,
+    /// Time of the note up to which they count.
+    pub to_ns: u64,
+    /// How long before the times that were asked for the notes were made, at most.
+    pub resolution_ns: u64,
+    /// Whether every change is known by its own stack.
+    pub is_exact: bool,
+    /// Groups whose live bytes or blocks changed, largest growth first.
+    pub rows: Vec<LiveChange>,
+}
+
+impl Snapshot {
+    /// How live memory changed by group between two times since the start. From 0, it is what was live at the second.
+    ///
+    /// A change that is only known to have happened below a caller counts for `filter` as if the caller had allocated.
+    #[must_use]
+    pub fn growth(&self, from_ns: u64, to_ns: u64, group_by: GroupBy, filter: &Filter) -> Growth {
+        let changes = &self.history.changes;
+        let duration_ns = self.process.duration_ns;
+        // The end is behind all notes, and the start before them, even of a recording without duration.
+        let behind_all = |time_ns: u64| if time_ns >= duration_ns { u64::MAX } else { time_ns };
+        let from_note_ns = if from_ns == 0 { 0 } else { behind_all(from_ns) };
+        // The time of the last note up to a time, and the index behind it.
+        let note = |time_ns: u64| {
+            let end = changes.partition_point(|change| change.time_ns <= time_ns);
+            (end.checked_sub(1).map_or(0, |last| changes[last].time_ns), end)
+        };
+        let ((noted_from_ns, first), (noted_to_ns, end)) = (note(from_note_ns), note(behind_all(to_ns)));
+        let (first, end) = (first.min(end), end);
+        let tree = &self.tree;
+        let allowed = filter.allowed_places(tree);
+        let mut grouping = Grouping::new(tree, group_by);
+        let mut sums: Vec<[(i64, i64); 2]> = Vec::new();
+        let mut is_exact = true;
+        for change in &changes[first..end] {
+            is_exact &= !change.below;
+            if !allowed[tree.place_of[change.node as usize] as usize] {
+                continue;
+            }
+            let row = grouping.row(change.node);
+            if row == sums.len() {
+                sums.push([(0, 0); 2]);
+            }
+            // Where groups are threads, below a node is in the same group unless it is the root of all.
+            let below = change.below && (group_by != GroupBy::Thread || change.node == 0);
+            let (bytes, count) = &mut sums[row][usize::from(below)];
+            *bytes = bytes.saturating_add(change.live_bytes);
+            *count = count.saturating_add(change.live_count.into());
+        }
+        let mut rows = Vec::new();
+        for (row, both) in sums.into_iter().enumerate() {
+            for (below, (live_bytes, live_count)) in [(false, both[0]), (true, both[1])] {
+                if live_bytes != 0 || live_count != 0 {
+                    rows.push(LiveChange { group: grouping.group(row), below, live_bytes, live_count });
+                }
+            }
+        }
+        rows.sort_unstable_by(|a, b| {
+            let by_size = b.live_bytes.cmp(&a.live_bytes).then(b.live_count.cmp(&a.live_count));
+            by_size.then_with(|| a.group.cmp(&b.group)).then(a.below.cmp(&b.below))
+        });
+        let apart = |time_ns: u64, noted_ns: u64| time_ns.min(duration_ns).saturating_sub(noted_ns);
+        let resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
+        Growth { from_ns: noted_from_ns, to_ns: noted_to_ns, resolution_ns, is_exact, rows }
+    }
+}
+
+#[cfg(test)]
+mod tests;

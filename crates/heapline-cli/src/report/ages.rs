@@ -1,0 +1,85 @@
+//! How old live memory is.
+
+use heapline_analyze::{GroupBy, Snapshot};
+
+use super::list::COLUMNS_FOR_MARK;
+use crate::argument::ReportOptions;
+use crate::label::Label;
+use crate::number;
+use crate::page::{Page, Span, Style};
+use crate::text;
+
+/// Columns of a terminal from which on shares, blocks and lines of code are shown.
+const COLUMNS_FOR_ALL: usize = 72;
+
+/// Writes one line for each age, with the biggest line of code of it.
+pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
+    let ages = snapshot.ages(GroupBy::Line, &options.filter);
+    page.gap();
+    let mut title = "Live, by age".to_owned();
+    if !options.filters.is_empty() {
+        title += &format!(", filtered by '{}'", page.printable(&options.filters.join("' '")));
+    }
+    page.paragraph(Style::Strong, &title, 2);
+    if ages.classes.is_empty() {
+        let nothing = if ages.at_ns == 0 { "  the capture does not know ages" } else { "  nothing" };
+        page.paragraph(Style::Plain, nothing, 2);
+        return;
+    }
+    let whole: u64 = ages.classes.iter().map(|class| class.live_bytes).fold(0, u64::saturating_add);
+    let headings = ["born", "size", "share", "blocks"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = ages
+        .classes
+        .iter()
+        .map(|class| {
+            let born = match class.born_ns {
+                Some((from_ns, to_ns)) => {
+                    let from = if from_ns == 0 { "0".to_owned() } else { number::duration(from_ns) };
+                    format!("{from} to {}", number::duration(to_ns))
+                }
+                None => "not known".to_owned(),
+            };
+            let share = number::share(class.live_bytes, whole);
+            [born, number::bytes(class.live_bytes), share, number::count(class.live_count)]
+        })
+        .collect();
+    let width = |column: usize| {
+        rows.iter().chain([&headings]).map(|row| text::width(&row[column])).max().unwrap_or(0)
+    };
+    // A narrow terminal has room for times and sizes alone.
+    let shown = if page.columns < COLUMNS_FOR_ALL { 2 } else { 4 };
+    let widths: Vec<usize> = (0..shown).map(width).collect();
+    let before = widths.iter().map(|width| width + 2).sum::<usize>() + 2;
+    let mark = if page.columns < COLUMNS_FOR_MARK { 0 } else { 4 };
+    let line = |style: Style, row: &[String; 4]| {
+        let mut spans = vec![Span::plain("  "), Span::left(style, &row[0], widths[0])];
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            spans.extend([Span::plain("  "), Span::right(style, cell, *width)]);
+        }
+        spans.push(Span::plain("  "));
+        spans
+    };
+    let mut spans = line(Style::Faint, &headings);
+    let room = page.columns.saturating_sub(before + mark);
+    if shown == 4 {
+        spans.push(Span::new(Style::Faint, "biggest line"));
+    }
+    page.line(&spans);
+    for (class, row) in ages.classes.iter().zip(&rows) {
+        let mut spans = line(Style::Plain, row);
+        if let Some((group, _)) = class.biggest.as_ref().filter(|_| shown == 4) {
+            let label = Label::new(group, page);
+            spans.push(Span::left(Style::Faint, if mark > 0 { label.mark } else { "" }, mark));
+            spans.extend(label.spans(room, None, page.unicode));
+        }
+        page.line(&spans);
+    }
+    let behind = snapshot.process().duration_ns.saturating_sub(ages.at_ns);
+    if behind > ages.at_ns / 100 && behind > 20_000_000 {
+        let text = format!("as of {}, when the recorder last looked", number::duration(ages.at_ns));
+        page.paragraph(Style::Faint, &text, 2);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! The list of ages as a picture.
+
+use crate::argument::{Period, ReportOptions};
+use crate::fixture;
+use crate::report::tests::{assert_shows, report, terminal};
+use crate::terminal::Terminal;
+use crate::text::width;
+
+#[test]
+fn oldest_first_with_the_biggest_line_of_each() {
+    let options = ReportOptions { period: Period::Ages, ..ReportOptions::default() };
+    let shown = report(&fixture::service(), &options, &Terminal::plain());
+    let lines: Vec<&str> = shown.lines().skip(6).take(4).collect();
+    assert_shows(
+        &lines.join("\n"),
+        "
+Live, by age
+  born                          size  share  blocks  biggest line
+  0 to 5.0 s                500.0 kB    8 %       2  app cache.py:20  Cache.put
+  5.0 s to 10.0 s           500.0 kB    8 %       2  app cache.py:20  Cache.put",
+    );
+    for columns in 40..=130 {
+        let shown = report(&fixture::service(), &options, &terminal(columns, false, false));
+        let widest = shown.lines().map(width).max().unwrap_or(0);
+        assert!(widest <= columns, "{widest} in {columns}:\n{shown}");
+    }
+    let without = report(&fixture::builder(), &options, &Terminal::plain());
+    assert!(without.contains("the capture does not know ages"), "{without}");
+}

@@ -1,0 +1,142 @@
+//! What was live at a time, and how it changed between two.
+
+use heapline_analyze::{Growth, LiveChange, Snapshot};
+
+use super::DEFAULT_TOP;
+use super::list::COLUMNS_FOR_MARK;
+use crate::argument::ReportOptions;
+use crate::label::Label;
+use crate::number;
+use crate::page::{Page, Span, Style};
+use crate::text;
+
+/// Which change is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// What was live at this time.
+    At(u64),
+    /// How it changed between these times.
+    Between(u64, u64),
+}
+
+/// Writes the list.
+pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions, asked: Asked) {
+    let (from_ns, to_ns) = match asked {
+        Asked::At(time_ns) => (0, time_ns),
+        Asked::Between(from_ns, to_ns) => (from_ns, to_ns),
+    };
+    let growth = snapshot.growth(from_ns, to_ns, options.by, &options.filter);
+    page.gap();
+    page.paragraph(Style::Strong, &title(page, options, asked, &growth), 2);
+    if growth.rows.is_empty() {
+        let nothing = if growth.to_ns == 0 { "  the capture does not know" } else { "  nothing changed" };
+        page.paragraph(Style::Plain, nothing, 2);
+        return;
+    }
+    let signed = matches!(asked, Asked::Between(..));
+    let shown = options.top.unwrap_or(DEFAULT_TOP);
+    // What shrank most stands at the end, so the middle is left out.
+    let (head, tail) = if signed && growth.rows.len() > shown {
+        (shown.div_ceil(2), shown / 2)
+    } else {
+        (shown.min(growth.rows.len()), 0)
+    };
+    let rest = &growth.rows[head..growth.rows.len() - tail];
+    let mut rows: Vec<[String; 2]> = Vec::new();
+    let cells = |bytes: i64, count: i64| {
+        let sign = |value: i64| match value {
+            0.. if !signed => "",
+            0.. => "+",
+            _ => "-",
+        };
+        [
+            format!("{}{}", sign(bytes), number::bytes(bytes.unsigned_abs())),
+            format!("{}{}", sign(count), number::count(count.unsigned_abs())),
+        ]
+    };
+    let mut labels = Vec::new();
+    let mut add = |page: &Page, change: &LiveChange| {
+        rows.push(cells(change.live_bytes, change.live_count));
+        labels.push(label(change, page));
+    };
+    growth.rows[..head].iter().for_each(|change| add(page, change));
+    growth.rows[growth.rows.len() - tail..].iter().for_each(|change| add(page, change));
+    if !rest.is_empty() {
+        let sum = |of: &dyn Fn(&LiveChange) -> i64| rest.iter().map(of).fold(0_i64, i64::saturating_add);
+        let more = number::counted(rest.len() as u64, "more", "more");
+        rows.insert(head, cells(sum(&|change| change.live_bytes), sum(&|change| change.live_count)));
+        labels.insert(head, Label::words(format!("{} and {more}", text::ellipsis(page.unicode))));
+    }
+    write_rows(page, &rows, &labels);
+    write_resolution(page, &growth);
+}
+
+fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
+    let headings = ["size", "blocks"].map(str::to_owned);
+    let width = |column: usize| {
+        rows.iter().chain([&headings]).map(|row| text::width(&row[column])).max().unwrap_or(0)
+    };
+    let widths = [width(0), width(1)];
+    let mark = if page.columns < COLUMNS_FOR_MARK { 0 } else { 4 };
+    let before = widths[0] + widths[1] + 6;
+    let numbers = |style: Style, row: &[String; 2]| {
+        vec![
+            Span::plain("  "),
+            Span::right(style, &row[0], widths[0]),
+            Span::plain("  "),
+            Span::right(style, &row[1], widths[1]),
+            Span::plain("  "),
+        ]
+    };
+    page.line(&numbers(Style::Faint, &headings));
+    for (row, label) in rows.iter().zip(labels) {
+        let mut spans = numbers(Style::Plain, row);
+        spans.push(Span::left(Style::Faint, if mark > 0 { label.mark } else { "" }, mark));
+        spans.extend(label.spans(page.columns.saturating_sub(before + mark), None, page.unicode));
+        page.line(&spans);
+    }
+}
+
+/// A group's name; of what is only known by a caller, the caller's.
+fn label(change: &LiveChange, page: &Page) -> Label {
+    let mut label = Label::new(&change.group, page);
+    if change.below {
+        let is_named = change.group.frame().is_some() || change.group.source().is_some();
+        label.place = if is_named { format!("below {}", label.place) } else { "(not told apart)".to_owned() };
+    }
+    label
+}
+
+/// `Live at 9.8 s, by line` or `Change from 2.0 s to 9.8 s, by line: +12.1 MB`
+fn title(page: &Page, options: &ReportOptions, asked: Asked, growth: &Growth) -> String {
+    let sum = growth.rows.iter().map(|change| change.live_bytes).fold(0_i64, i64::saturating_add);
+    let amount = number::bytes(sum.unsigned_abs());
+    let by = options.by;
+    let mut title = match asked {
+        Asked::At(time_ns) => format!("Live at {}, by {by}: {amount}", number::duration(time_ns)),
+        Asked::Between(from_ns, to_ns) => {
+            let (from, to) = (number::duration(from_ns), number::duration(to_ns));
+            let sign = if sum < 0 { '-' } else { '+' };
+            format!("Change from {from} to {to}, by {by}: {sign}{amount}")
+        }
+    };
+    if !options.filters.is_empty() {
+        title += &format!(", filtered by '{}'", page.printable(&options.filters.join("' '")));
+    }
+    title
+}
+
+fn write_resolution(page: &mut Page, growth: &Growth) {
+    let apart = number::duration(growth.resolution_ns);
+    let text = if growth.is_exact {
+        format!("exact to within {apart}")
+    } else {
+        format!(
+            "exact in sum, to within {apart}; small changes are only known by a caller ('below') or in sum"
+        )
+    };
+    page.paragraph(Style::Faint, &text, 2);
+}
+
+#[cfg(test)]
+mod tests;
