@@ -3,7 +3,7 @@
 //! Nothing is noted per allocation: the births of live blocks are in the block table, and a *pass* sums them. Passes are
 //! made at the end, whenever the whole capture is asked for, and in between so that a killed process leaves some: the
 //! time to the next is a part of the age of the recording (1/[`CLASSES`]) and at least [`RATIO`] times what the last
-//! pass took. So a week has a few hundred of them, they cost at most 0.5 % of the time, and what a kill leaves is late
+//! pass took; the first is made when what it is expected to take is so small a part. So a week has a few hundred of them, they cost at most 0.5 % of the time, and what a kill leaves is late
 //! by about one age class.
 //!
 //! The time from the start to the pass is divided into [`CLASSES`] stretches of equal length, in whole base ticks; small
@@ -39,6 +39,9 @@ const _: () = assert!(MOST_SPACE < BirthExtent::LIMIT as usize);
 const RATIO: u64 = 200;
 /// The first pass.
 const FIRST_PASS_NS: u64 = 64 << 20;
+/// What the first pass is taken to cost, before one was measured: for each live block, and for each node.
+const BLOCK_NS: u64 = 8;
+const NODE_NS: u64 = 8;
 
 /// Everything that is live.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +113,20 @@ impl BirthTable {
     #[inline]
     pub(crate) fn note(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
         if elapsed_ns >= self.next_ns && tree.capture.path().is_some() {
-            self.pass(tree, blocks, elapsed_ns);
+            let worth_ns = self.least_ns(tree).saturating_mul(RATIO);
+            if worth_ns <= elapsed_ns {
+                self.pass(tree, blocks, elapsed_ns);
+            } else {
+                self.next_ns = worth_ns;
+            }
         }
+    }
+
+    /// What a pass is expected to take at least.
+    fn least_ns(&self, tree: &Tree) -> u64 {
+        // SAFETY: the header is mapped as long as the capture.
+        let live_count = unsafe { (*tree.capture.header()).live_count };
+        live_count.saturating_mul(BLOCK_NS).saturating_add(tree.table.node_count() as u64 * NODE_NS)
     }
 
     /// Sums what is live now. Without memory, or room in the capture, what was summed before stays.

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::errno::preserving_errno;
+use crate::page_map::{PAGE_BYTES, PageMap};
 use crate::region::Region;
 
 /// Bits of the addresses that can be looked up.
@@ -18,6 +19,7 @@ pub(crate) const SLOTS: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
 
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const CHUNK_BYTES: usize = SLOTS * size_of::<AtomicU32>();
+const PAGE_SLOTS: usize = PAGE_BYTES / size_of::<AtomicU32>();
 const WORD_BITS: usize = 64;
 
 /// All chunks. They live as long as this.
@@ -91,12 +93,18 @@ impl Chunks {
 
     /// Visits the address and value of every slot that is not 0, in order.
     pub(crate) fn for_each_slot(&self, mut visit: impl FnMut(usize, u32)) {
+        let map = PageMap::open();
+        let mut exists = [false; CHUNK_BYTES / PAGE_BYTES];
         self.for_each_chunk(|number, chunk| {
-            for index in 0..SLOTS {
-                // SAFETY: the chunk has that many slots.
-                let value = unsafe { (*chunk.add(index)).load(Ordering::Relaxed) };
-                if value != 0 {
-                    visit((number << CHUNK_BITS) + (index << GRANULE_BITS), value);
+            // What no slot was ever written in is all zeros.
+            map.look(chunk as usize, &mut exists);
+            for page in (0..exists.len()).filter(|page| exists[*page]) {
+                for index in page * PAGE_SLOTS..(page + 1) * PAGE_SLOTS {
+                    // SAFETY: the chunk has that many slots.
+                    let value = unsafe { (*chunk.add(index)).load(Ordering::Relaxed) };
+                    if value != 0 {
+                        visit((number << CHUNK_BITS) + (index << GRANULE_BITS), value);
+                    }
                 }
             }
         });

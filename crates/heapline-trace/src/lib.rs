@@ -43,6 +43,7 @@ mod limits;
 mod map_fault;
 mod node_table;
 mod options;
+mod page_map;
 mod page_protection;
 mod public_frame;
 mod recorder;
