@@ -10,7 +10,7 @@
 //!
 //! Epochs are 32-bit; when they run out, all epochs are set back to 0, once in four billion maxima.
 
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use heapline_format::{Account, Counters, Header};
 
@@ -33,6 +33,18 @@ pub(crate) struct Accounts {
     start_ns: u64,
     rss_ns: u64,
     pub(crate) layers: LayerTable,
+}
+
+/// Adds to a count that is one word of memory for whoever reads the file meanwhile, and for the processor: two counts
+/// that are written as one here and singly there would have to wait for each other.
+///
+/// # Safety
+/// The place is 8-aligned and mapped, and nobody else writes to it.
+#[inline(always)]
+unsafe fn add(place: *mut u64, more: u64) {
+    // SAFETY: as the caller promises.
+    let place = unsafe { AtomicU64::from_ptr(place) };
+    place.store(place.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 /// What several allocations and frees of one account come to.
@@ -72,17 +84,23 @@ impl Accounts {
     /// The account exists, so its records are mapped.
     #[inline(always)]
     pub(crate) unsafe fn allocated(&mut self, account: u32, size: usize) {
-        // SAFETY: the constructor's caller vouches for the header, this one's for the account.
-        unsafe {
-            self.rise(account, size as u64, 1);
-            let counters = &mut *self.counters.add(account as usize);
-            counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
-            counters.live_count = counters.live_count.wrapping_add(1);
-            counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
-            counters.allocated_count = counters.allocated_count.wrapping_add(1);
-            if !self.layers.is_empty() {
-                self.layers.allocated(account, size as u64);
-            }
+        // SAFETY: as the caller promises.
+        unsafe { self.count_allocated(account, size as u64) };
+        if !self.layers.is_empty() {
+            self.layers.allocated(account, size as u64);
+        }
+    }
+
+    /// As [`Self::allocated`], where [`Self::is_usual`] says yes: without a call.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
+    #[inline(always)]
+    pub(crate) unsafe fn allocated_as_usual(&mut self, account: u32, size: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.count_allocated(account, size as u64) };
+        if !self.layers.is_empty() {
+            self.layers.allocated_in_one(account, size as u64);
         }
     }
 
@@ -90,15 +108,66 @@ impl Accounts {
     /// As for [`Self::allocated`]; and this account's live counters include the block.
     #[inline(always)]
     pub(crate) unsafe fn freed(&mut self, account: u32, size: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if (*self.header).at_high_water_mark != 0 {
+                self.leave_mark();
+            }
+            self.count_freed(account, size as u64);
+        }
+        if !self.layers.is_empty() {
+            self.layers.freed(account, size as u64);
+        }
+    }
+
+    /// As [`Self::freed`], where [`Self::is_usual_free`] says yes: without a call.
+    ///
+    /// # Safety
+    /// As for [`Self::freed`].
+    #[inline(always)]
+    pub(crate) unsafe fn freed_as_usual(&mut self, account: u32, size: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.count_freed(account, size as u64) };
+        if !self.layers.is_empty() {
+            self.layers.freed_in_one(account, size as u64);
+        }
+    }
+
+    /// Whether an allocation takes no more than a few additions: one layer is open at most.
+    #[inline(always)]
+    pub(crate) fn is_usual(&self) -> bool {
+        !self.layers.are_many()
+    }
+
+    /// The same of a free: nor do live bytes fall from their maximum with it.
+    #[inline(always)]
+    pub(crate) fn is_usual_free(&self) -> bool {
+        // SAFETY: the constructor's caller vouches for the header.
+        self.is_usual() && unsafe { (*self.header).at_high_water_mark == 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn count_allocated(&mut self, account: u32, size: u64) {
+        // SAFETY: the constructor's caller vouches for the header, this one's for the account.
+        unsafe {
+            self.rise(account, size, 1);
+            let counters = self.counters.add(account as usize);
+            add(&raw mut (*counters).live_bytes, size);
+            (*counters).live_count = (*counters).live_count.wrapping_add(1);
+            add(&raw mut (*counters).allocated_bytes, size);
+            add(&raw mut (*counters).allocated_count, 1);
+        }
+    }
+
+    /// Live bytes have left their maximum.
+    #[inline(always)]
+    unsafe fn count_freed(&mut self, account: u32, size: u64) {
         // SAFETY: as above.
         unsafe {
-            self.fall(account, size as u64, 1);
-            let counters = &mut *self.counters.add(account as usize);
-            counters.live_bytes = counters.live_bytes.wrapping_sub(size as u64);
-            counters.live_count = counters.live_count.wrapping_sub(1);
-            if !self.layers.is_empty() {
-                self.layers.freed(account, size as u64);
-            }
+            self.fall(account, size, 1);
+            let counters = self.counters.add(account as usize);
+            add(&raw mut (*counters).live_bytes, size.wrapping_neg());
+            (*counters).live_count = (*counters).live_count.wrapping_sub(1);
         }
     }
 
@@ -125,9 +194,9 @@ impl Accounts {
                     self.layers.allocated(to, size as u64);
                 }
             }
-            let counters = &mut *self.counters.add(to as usize);
-            counters.allocated_bytes = counters.allocated_bytes.wrapping_add(size as u64);
-            counters.allocated_count = counters.allocated_count.wrapping_add(1);
+            let counters = self.counters.add(to as usize);
+            add(&raw mut (*counters).allocated_bytes, size as u64);
+            add(&raw mut (*counters).allocated_count, 1);
         }
     }
 
@@ -149,6 +218,9 @@ impl Accounts {
                 self.layers.freed(account, batch.freed_bytes);
             }
             if batch.freed_count > 0 {
+                if (*self.header).at_high_water_mark != 0 {
+                    self.leave_mark();
+                }
                 self.fall(account, batch.freed_bytes, batch.freed_count);
                 let counters = &mut *self.counters.add(account as usize);
                 counters.live_bytes = counters.live_bytes.wrapping_sub(batch.freed_bytes);
@@ -178,9 +250,6 @@ impl Accounts {
     unsafe fn fall(&mut self, account: u32, bytes: u64, count: u64) {
         // SAFETY: as for `allocated`.
         unsafe {
-            if (*self.header).at_high_water_mark != 0 {
-                self.leave_mark();
-            }
             self.save(account);
             let header = &mut *self.header;
             header.live_count = header.live_count.wrapping_sub(count);

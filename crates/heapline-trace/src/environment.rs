@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::error::Error;
 use crate::ffi::{self, Api, PyObject};
@@ -32,6 +33,14 @@ unsafe impl Send for Environment {}
 unsafe impl Sync for Environment {}
 
 static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+/// The same as in the environment, null until that is known: for those who look at nothing else of it.
+static MAIN_INTERPRETER: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The main interpreter; null until the environment is known.
+#[inline(always)]
+pub(crate) fn main_interpreter() -> *mut c_void {
+    MAIN_INTERPRETER.load(Ordering::Relaxed)
+}
 
 /// The environment, if it was found before.
 #[inline(always)]
@@ -70,5 +79,7 @@ pub(crate) unsafe fn find() -> Result<&'static Environment, Error> {
         code_type,
         version_hex,
     };
-    Ok(ENVIRONMENT.get_or_init(|| found))
+    let found = ENVIRONMENT.get_or_init(|| found);
+    MAIN_INTERPRETER.store(found.main_interpreter, Ordering::Relaxed);
+    Ok(found)
 }

@@ -86,6 +86,33 @@ pub(crate) fn raw_caller(environment: &Environment) -> Caller {
     caller::<RAW>(environment)
 }
 
+/// Books a new block, if there is one, and ends the hook. The calling thread is marked as inside it.
+#[inline(always)]
+fn finish<const DOMAIN: usize, const V: usize>(
+    local: *mut ThreadLocal,
+    address: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: hooks of a layout are installed only where it is the interpreter's, and its thread states are found.
+    if V != 0 && unsafe { fast_path::allocated::<V>(address as usize, size, DOMAIN != RAW) } {
+        // SAFETY: the block is this thread's own.
+        unsafe { (*local).inside = 0 };
+        return address;
+    }
+    finish_slowly::<DOMAIN, V>(address, size)
+}
+
+#[inline(never)]
+fn finish_slowly<const DOMAIN: usize, const V: usize>(address: *mut c_void, size: usize) -> *mut c_void {
+    let local = thread_local::current();
+    if !address.is_null() {
+        book_allocation::<DOMAIN, V>(local, address, size);
+    }
+    // SAFETY: the block is this thread's own.
+    unsafe { (*local).inside = 0 };
+    address
+}
+
 /// Books a new block. The calling thread is marked as inside a hook.
 #[inline(always)]
 fn book_allocation<const DOMAIN: usize, const V: usize>(
@@ -97,13 +124,13 @@ fn book_allocation<const DOMAIN: usize, const V: usize>(
     if session.is_null() {
         return;
     }
-    if V != 0
-        && let Some(environment) = environment::known()
-    {
-        let state = fast_path::attached(environment, DOMAIN != RAW);
-        // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. Hooks
-        // of a layout are installed only where it is the interpreter's.
-        if !state.is_null() && unsafe { fast_path::allocated::<V>(session, state, address as usize, size) } {
+    if V != 0 {
+        let state = fast_path::attached::<V>(DOMAIN != RAW);
+        // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. For
+        // the layout see `finish`.
+        if !state.is_null()
+            && unsafe { fast_path::allocated_elsewhere::<V>(session, state, address as usize, size) }
+        {
             return;
         }
     }
@@ -181,35 +208,27 @@ struct Taken {
     session: u32,
 }
 
-/// Books the free of a block whose memory is about to be given back.
-#[inline(always)]
-fn free_block<const DOMAIN: usize>(address: *mut c_void) {
-    let session = session::<DOMAIN>(address as usize);
-    if session.is_null() {
-        return;
-    }
-    let Some(environment) = environment::known() else { return };
-    let attached = !fast_path::attached(environment, DOMAIN != RAW).is_null();
-    // SAFETY: as in `book_allocation`.
-    if !attached || !unsafe { fast_path::freed(session, address as usize) } {
-        free_slowly::<DOMAIN>(address);
-    }
-}
-
+/// Books the free of a block, in whatever state all is, and gives its memory back.
 #[inline(never)]
 fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
-    let session = SESSION.load(Ordering::Acquire);
-    let Some(environment) = environment::known() else { return };
-    match caller::<DOMAIN>(environment) {
-        // SAFETY: as in `book_slowly`.
-        Caller::Main(_) => unsafe {
-            let entry = (*session).blocks.take(address as usize);
-            (*(*session).recorder.get()).freed(entry);
-        },
-        caller @ Caller::Remote(_) => {
-            take_remotely(caller, address as usize);
+    let session = session::<DOMAIN>(address as usize);
+    if !session.is_null()
+        && let Some(environment) = environment::known()
+    {
+        match caller::<DOMAIN>(environment) {
+            // SAFETY: as in `book_slowly`.
+            Caller::Main(_) => unsafe {
+                let entry = (*session).blocks.take(address as usize);
+                (*(*session).recorder.get()).freed(entry);
+            },
+            caller @ Caller::Remote(_) => {
+                take_remotely(caller, address as usize);
+            }
         }
     }
+    let original = original(DOMAIN);
+    // SAFETY: the original is called just as the interpreter would call it.
+    unsafe { (original.free)(original.ctx, address) };
 }
 
 /// Takes a block out of the table before its memory is given back.
@@ -296,11 +315,7 @@ pub(crate) unsafe extern "C" fn malloc<const DOMAIN: usize, const V: usize>(
         }
         (*local).inside = 1;
         let address = (original.malloc)(original.ctx, size);
-        if !address.is_null() {
-            book_allocation::<DOMAIN, V>(local, address, size);
-        }
-        (*local).inside = 0;
-        address
+        finish::<DOMAIN, V>(local, address, size)
     }
 }
 
@@ -318,12 +333,8 @@ pub(crate) unsafe extern "C" fn calloc<const DOMAIN: usize, const V: usize>(
         }
         (*local).inside = 1;
         let address = (original.calloc)(original.ctx, count, size);
-        if !address.is_null() {
-            // It was allocated, so the product did not overflow.
-            book_allocation::<DOMAIN, V>(local, address, count.wrapping_mul(size));
-        }
-        (*local).inside = 0;
-        address
+        // If it was allocated, the product did not overflow.
+        finish::<DOMAIN, V>(local, address, count.wrapping_mul(size))
     }
 }
 
@@ -346,29 +357,30 @@ pub(crate) unsafe extern "C" fn realloc<const DOMAIN: usize, const V: usize>(
             if let Some(taken) = taken {
                 put_back(&taken, old);
             }
-        } else {
-            if let Some(taken) = taken {
-                book_free(&taken);
-            }
-            book_allocation::<DOMAIN, V>(local, address, size);
+        } else if let Some(taken) = taken {
+            book_free(&taken);
         }
-        (*local).inside = 0;
-        address
+        finish::<DOMAIN, V>(local, address, size)
     }
 }
 
-pub(crate) unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
+pub(crate) unsafe extern "C" fn free<const DOMAIN: usize, const V: usize>(
+    _: *mut c_void,
+    address: *mut c_void,
+) {
     let original = original(DOMAIN);
-    let local = thread_local::current();
-    // SAFETY: as in `malloc`.
+    // SAFETY: as in `malloc`; for the layout see `finish`.
     unsafe {
         // The thread is not marked as inside: booking a free allocates nothing that is hooked, and what the original
         // frees in turn was not booked.
-        if (*local).inside == 0 && !address.is_null() {
-            free_block::<DOMAIN>(address);
+        let is_booked = address.is_null()
+            || (*thread_local::current()).inside != 0
+            || fast_path::freed::<V>(address as usize, DOMAIN != RAW);
+        if is_booked {
+            return (original.free)(original.ctx, address);
         }
-        (original.free)(original.ctx, address);
     }
+    free_slowly::<DOMAIN>(address);
 }
 
 /// Whether the calling thread holds the main interpreter's GIL.

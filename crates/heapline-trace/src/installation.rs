@@ -57,7 +57,7 @@ fn hooks_with<const DOMAIN: usize, const V: usize>(ctx: *mut c_void) -> Allocato
         malloc: hooks::malloc::<DOMAIN, V>,
         calloc: hooks::calloc::<DOMAIN, V>,
         realloc: hooks::realloc::<DOMAIN, V>,
-        free: hooks::free::<DOMAIN>,
+        free: hooks::free::<DOMAIN, V>,
     }
 }
 

@@ -45,6 +45,12 @@ impl LayerTable {
         self.is_empty
     }
 
+    /// Whether there is more than one.
+    #[inline(always)]
+    pub(crate) fn are_many(&self) -> bool {
+        self.open.len() > 1
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         self.open.len() < MOST_LAYERS
     }
@@ -97,21 +103,31 @@ impl LayerTable {
         self.open.iter_mut().for_each(|layer| layer.live_bytes = 0);
     }
 
-    /// One layer is the rule. It is worth a path of its own, without a call: this runs for every block.
+    /// An allocation where [`Self::are_many`] says no, without a call: this runs for every block.
     #[inline(always)]
-    pub(crate) fn allocated(&mut self, account: u32, bytes: u64) {
+    pub(crate) fn allocated_in_one(&mut self, account: u32, bytes: u64) {
+        debug_assert!(!self.are_many());
         let generation = self.generation(account);
-        if let [layer] = &mut self.open[..] {
+        if let Some(layer) = self.open.first_mut() {
             let belongs = u64::from(generation >= layer.generation);
             layer.live_bytes = layer.live_bytes.wrapping_add(bytes * belongs);
             layer.peak_bytes = layer.peak_bytes.max(layer.live_bytes);
-        } else {
-            self.allocated_in_many(generation, bytes);
         }
     }
 
-    #[inline(never)]
-    fn allocated_in_many(&mut self, generation: u32, bytes: u64) {
+    /// As [`Self::allocated_in_one`], for a free.
+    #[inline(always)]
+    pub(crate) fn freed_in_one(&mut self, account: u32, bytes: u64) {
+        debug_assert!(!self.are_many());
+        let generation = self.generation(account);
+        if let Some(layer) = self.open.first_mut() {
+            let belongs = u64::from(generation >= layer.generation);
+            layer.live_bytes = layer.live_bytes.wrapping_sub(bytes * belongs);
+        }
+    }
+
+    pub(crate) fn allocated(&mut self, account: u32, bytes: u64) {
+        let generation = self.generation(account);
         for layer in &mut self.open {
             if generation >= layer.generation {
                 layer.live_bytes = layer.live_bytes.wrapping_add(bytes);
@@ -120,19 +136,8 @@ impl LayerTable {
         }
     }
 
-    #[inline(always)]
     pub(crate) fn freed(&mut self, account: u32, bytes: u64) {
         let generation = self.generation(account);
-        if let [layer] = &mut self.open[..] {
-            let belongs = u64::from(generation >= layer.generation);
-            layer.live_bytes = layer.live_bytes.wrapping_sub(bytes * belongs);
-        } else {
-            self.freed_in_many(generation, bytes);
-        }
-    }
-
-    #[inline(never)]
-    fn freed_in_many(&mut self, generation: u32, bytes: u64) {
         for layer in &mut self.open {
             if generation >= layer.generation {
                 layer.live_bytes = layer.live_bytes.wrapping_sub(bytes);

@@ -180,6 +180,24 @@ impl Recorder {
         unsafe { self.count_elsewhere(account, size) };
     }
 
+    /// Whether the next allocation is to be followed by a look at the clock.
+    #[inline(always)]
+    pub(crate) fn is_look_due(&self) -> bool {
+        self.until_look <= 1
+    }
+
+    /// As [`Self::count`], where no look is due and the accounts say that all is as usual.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn count_as_usual(&mut self, account: u32, address: usize, size: usize) {
+        self.last_allocated = address;
+        self.until_look -= 1;
+        // SAFETY: as the caller promises.
+        unsafe { self.accounts.allocated_as_usual(account, size) };
+    }
+
     /// Counts what no allocator of Python's has allocated.
     ///
     /// # Safety

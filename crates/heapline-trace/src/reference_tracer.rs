@@ -53,7 +53,7 @@ pub(crate) fn is_possible(environment: &Environment) -> bool {
     environment.layout.is_some()
         && flags == unsafe { (api.type_flags)(environment.code_type.cast_mut()) }
         && tracer(environment).is_some()
-        && !fast_path::attached(environment, true).is_null()
+        && !fast_path::attached::<0>(true).is_null()
 }
 
 /// Our tracer for this interpreter.
@@ -155,7 +155,7 @@ unsafe fn created<const V: usize>(environment: &Environment, session: *mut Sessi
     // SAFETY: as the caller promises; an object's type stands at offset 8. The session is used only once the thread is
     // known to hold the main interpreter's GIL.
     unsafe {
-        let state = fast_path::attached(environment, true);
+        let state = fast_path::attached::<V>(true);
         if state.is_null() {
             return;
         }

@@ -40,21 +40,34 @@ pub(crate) fn current(api: &Api) -> *mut PyThreadState {
 /// Where a thread state names its interpreter, in every version whose state is found without a call.
 pub(crate) const INTERPRETER_OFFSET: usize = 16;
 
-/// The calling thread's state if it is attached and that can be told without a call, else null. `with_gil`: some
-/// interpreter's GIL is held.
+/// The calling thread's state if it is attached and that can be told without a call, else null. `V` is the index of a
+/// layout for which [`is_found`] said yes, or 0 for any. `with_gil`: some interpreter's GIL is held.
 #[inline(always)]
-pub(crate) fn without_call(with_gil: bool) -> *const PyThreadState {
-    let offset = OFFSET.load(Ordering::Relaxed);
-    if offset != 0 {
-        return at(offset);
+pub(crate) fn without_call<const V: usize>(with_gil: bool) -> *const PyThreadState {
+    if V != 1 {
+        let offset = OFFSET.load(Ordering::Relaxed);
+        if V >= 2 || offset != 0 {
+            debug_assert_ne!(offset, 0);
+            return at(offset);
+        }
     }
     let holder = HOLDER.load(Ordering::Relaxed);
-    if holder.is_null() || !with_gil {
+    if (V == 0 && holder.is_null()) || !with_gil {
         return std::ptr::null();
     }
+    debug_assert!(!holder.is_null());
     // SAFETY: `find` saw the variable there, in the interpreter's own data. It is a plain word, written by whoever
     // takes or gives back the GIL, which the calling thread holds.
     unsafe { holder.read() }
+}
+
+/// Whether the variable of the layout with this index was found.
+pub(crate) fn is_found(version: usize) -> bool {
+    match version {
+        0 => false,
+        1 => !HOLDER.load(Ordering::Relaxed).is_null(),
+        _ => OFFSET.load(Ordering::Relaxed) != 0,
+    }
 }
 
 #[inline(always)]

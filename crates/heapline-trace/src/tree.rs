@@ -180,6 +180,12 @@ impl Tree {
         }
     }
 
+    /// The account of a frame with this key below a node, if it was looked up lately.
+    #[inline(always)]
+    pub(crate) fn recent_account(&self, node: u32, key: u64) -> Option<u32> {
+        self.edges.recent_account(node, key)
+    }
+
     /// The account of a frame with this key below a node, if there is an edge to it.
     #[inline(always)]
     pub(crate) fn known_account(&mut self, node: u32, key: u64) -> Option<u32> {

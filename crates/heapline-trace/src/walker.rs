@@ -8,6 +8,7 @@ use crate::ffi::{self, Api};
 use crate::frame::{self, Frames, Walk};
 use crate::public_frame;
 use crate::recorder::{Domain, Recorder};
+use crate::thread_state;
 use crate::token_walk;
 
 /// How much of a stack a walk reads. `HEAPLINE_WALK` chooses: `plain`, `verify`, or anything else for tokens.
@@ -108,7 +109,7 @@ impl Walker {
 
     /// Index of the layout whose fast path hooks may take; 0 for none.
     pub(crate) fn fast_version(&self) -> usize {
-        if self.verifies() { 0 } else { self.fast_version }
+        if self.verifies() || !thread_state::is_found(self.fast_version) { 0 } else { self.fast_version }
     }
 
     /// The fast path's own way to find an account, for verify mode.
