@@ -182,12 +182,12 @@ impl Rows {
         let nodes = &tree.table;
         let kept = kept(tree)?;
         let node_count = nodes.node_count();
-        let row_memory = Region::lazy(node_count.max(1) * size_of::<u32>()).ok()?;
+        let row_memory = Region::large(node_count.max(1) * size_of::<u32>()).ok()?;
         // SAFETY: zeroed memory of this size is a valid array of integers; nobody else refers to it.
         let row_of = unsafe { std::slice::from_raw_parts_mut(row_memory.base().cast::<u32>(), node_count) };
         let roots = (0..node_count as u32).filter(|&node| is_root(node, nodes.node(node))).count();
         let mut rows =
-            Self { memory: Region::lazy(2 * (kept.len() + roots) * size_of::<Row>()).ok()?, count: 0 };
+            Self { memory: Region::large(2 * (kept.len() + roots) * size_of::<Row>()).ok()?, count: 0 };
         // For each node the nearest with rows: one for its own blocks, and behind it one for those of stacks below it.
         // Parents come before children, and what is kept is in order.
         let mut next_kept = kept.iter().copied().peekable();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::errno::preserving_errno;
 use crate::page_map::{PAGE_BYTES, PageMap};
-use crate::region::Region;
+use crate::region::{Region, prefer_huge_pages};
 
 /// Bits of the addresses that can be looked up.
 pub(crate) const ADDRESS_BITS: usize = 47;
@@ -67,8 +67,29 @@ impl Chunks {
         if place.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             // The directory has it from now on.
             std::mem::forget(memory);
+            preserving_errno(|| self.prefer_huge_pages(number));
         }
         Ok(())
+    }
+
+    /// Where chunks lie side by side the heap is large, and slots are worth huge pages. A small program has one chunk
+    /// here and one there, and of each a few pages.
+    fn prefer_huge_pages(&self, number: usize) {
+        let at = |number: usize| self.chunk(number << CHUNK_BITS).load(Ordering::Acquire);
+        let neighbours = [number.checked_sub(1), Some(number + 1).filter(|next| *next < CHUNKS)];
+        let neighbours = neighbours.into_iter().flatten().map(at).filter(|chunk| !chunk.is_null());
+        let mut has_neighbour = false;
+        for chunk in neighbours {
+            has_neighbour = true;
+            // SAFETY: chunks stay mapped as long as this.
+            unsafe {
+                prefer_huge_pages(chunk.cast(), CHUNK_BYTES);
+            };
+        }
+        if has_neighbour {
+            // SAFETY: as above.
+            unsafe { prefer_huge_pages(at(number).cast(), CHUNK_BYTES) };
+        }
     }
 
     fn made(&self, index: usize) -> &AtomicU64 {

@@ -118,7 +118,7 @@ impl DeltaTable {
             runs,
             second: false,
             used: 0,
-            seen: Region::lazy(accounts * size_of::<Seen>())?,
+            seen: Region::large(accounts * size_of::<Seen>())?,
             active: Vec::new(),
             first_new: 0,
             told: Seen::default(),
@@ -131,7 +131,7 @@ impl DeltaTable {
 
     /// Parts with the capture's file. What is live now counts as having come at the next pass.
     pub(crate) fn restart(&mut self, capture: &Capture) -> io::Result<()> {
-        let fresh = Region::lazy(self.seen.bytes())?;
+        let fresh = Region::large(self.seen.bytes())?;
         capture.detach_table(&mut self.space, 0, Delta::BYTES)?;
         (self.seen, self.used, self.second) = (fresh, 0, false);
         (self.first_new, self.told) = (0, Seen::default());
@@ -427,7 +427,7 @@ fn fold_few(changes: &[Change], kept: &FxHashSet<u32>, nodes: &NodeTable) -> Vec
 /// The same for many: each node hands its sum to its parent, those furthest in first.
 fn fold_many(changes: &[Change], kept: &FxHashSet<u32>, nodes: &NodeTable) -> Option<Vec<Change>> {
     let count = nodes.node_count();
-    let memory = Region::lazy(count * size_of::<Change>()).ok()?;
+    let memory = Region::large(count * size_of::<Change>()).ok()?;
     // SAFETY: zeroed memory of this size is a valid array of changes; nobody else refers to it.
     let sums = unsafe { std::slice::from_raw_parts_mut(memory.base().cast::<Change>(), count) };
     // Roots that changed themselves have a sum beside that of what is below.

@@ -73,11 +73,11 @@ impl EdgeList {
         let limit = (nodes * 4).min(CROWDED as usize - 1);
         Ok(Self {
             recent: Box::new([Recent::default(); RECENT]),
-            edges: Region::lazy(limit * size_of::<Edge>())?,
+            edges: Region::large(limit * size_of::<Edge>())?,
             limit: limit as u32,
             used: 0,
             free: 0,
-            first: Region::lazy(nodes * size_of::<u32>())?,
+            first: Region::large(nodes * size_of::<u32>())?,
             nodes: nodes as u32,
             crowded: EdgeTable::new()?,
         })

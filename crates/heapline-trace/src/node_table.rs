@@ -104,8 +104,8 @@ impl NodeTable {
             nodes: Records::new(capture, TableId::Nodes, max_nodes)?,
             accounts: Records::new(capture, TableId::Accounts, max_nodes)?,
             counters: Records::new(capture, TableId::Counters, max_nodes)?,
-            account_of: Region::lazy(max_nodes * size_of::<u32>())?,
-            generations: Region::lazy(max_nodes * size_of::<u32>())?,
+            account_of: Region::large(max_nodes * size_of::<u32>())?,
+            generations: Region::large(max_nodes * size_of::<u32>())?,
             generation: 0,
             full: None,
         })
