@@ -176,26 +176,45 @@ impl Accounts {
     ///
     /// # Safety
     /// As for [`Self::freed`], for the account that it leaves.
-    #[inline(always)]
     pub(crate) unsafe fn moved(&mut self, from: u32, to: u32, size: usize) {
-        // SAFETY: as above.
+        // SAFETY: as the caller promises.
+        unsafe { self.count_moved(from, to, size as u64) };
+        if from != to && !self.layers.is_empty() {
+            self.layers.freed(from, size as u64);
+            self.layers.allocated(to, size as u64);
+        }
+    }
+
+    /// As [`Self::moved`], where [`Self::is_usual`] says yes: without a call.
+    ///
+    /// # Safety
+    /// As for [`Self::moved`].
+    #[inline(always)]
+    pub(crate) unsafe fn moved_as_usual(&mut self, from: u32, to: u32, size: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.count_moved(from, to, size as u64) };
+        if from != to && !self.layers.is_empty() {
+            self.layers.freed_in_one(from, size as u64);
+            self.layers.allocated_in_one(to, size as u64);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn count_moved(&mut self, from: u32, to: u32, size: u64) {
+        // SAFETY: as for `moved`.
         unsafe {
             if from != to {
                 self.save(from);
-                let counters = &mut *self.counters.add(from as usize);
-                counters.live_bytes = counters.live_bytes.wrapping_sub(size as u64);
-                counters.live_count = counters.live_count.wrapping_sub(1);
+                let counters = self.counters.add(from as usize);
+                add(&raw mut (*counters).live_bytes, size.wrapping_neg());
+                (*counters).live_count = (*counters).live_count.wrapping_sub(1);
                 self.save(to);
-                let counters = &mut *self.counters.add(to as usize);
-                counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
-                counters.live_count = counters.live_count.wrapping_add(1);
-                if !self.layers.is_empty() {
-                    self.layers.freed(from, size as u64);
-                    self.layers.allocated(to, size as u64);
-                }
+                let counters = self.counters.add(to as usize);
+                add(&raw mut (*counters).live_bytes, size);
+                (*counters).live_count = (*counters).live_count.wrapping_add(1);
             }
             let counters = self.counters.add(to as usize);
-            add(&raw mut (*counters).allocated_bytes, size as u64);
+            add(&raw mut (*counters).allocated_bytes, size);
             add(&raw mut (*counters).allocated_count, 1);
         }
     }

@@ -5,6 +5,7 @@
 //! nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify mode
 //! compares it with the plain walk.
 
+use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering;
 
 use crate::block_table::{Block, Entry};
@@ -15,8 +16,10 @@ use crate::layout::{LAYOUTS, OWNED_BY_C_STACK, OWNED_BY_THREAD, read};
 use crate::recorder::Recorder;
 use crate::remote;
 use crate::session::Session;
+use crate::thread_local;
 use crate::thread_state;
-use crate::token_walk::{dead_slot, entry_flag, node_of};
+use crate::token_walk::{dead_slot, entry_flag, node_of, token};
+use crate::tree::{DROPPED, OVERFLOW};
 
 /// The calling thread's state, if it is attached to the main interpreter; null if not, or if that takes a call to
 /// find out. `V`: index of the interpreter's layout, if its thread states are found without a call; 0 for any.
@@ -64,15 +67,75 @@ pub(crate) unsafe fn position<const V: usize>(recorder: &Recorder, state: *const
     }
 }
 
-/// The account of the calling thread's stack, if the innermost frame's caller holds a token.
+/// Most frames that are walked here.
+const NEW_FRAMES: usize = 8;
+
+/// The account of the calling thread's stack, if a caller not far away holds a token and the frames from there on are
+/// known. Leaves tokens in them.
 ///
 /// # Safety
 /// As for [`position`].
 #[inline(always)]
+unsafe fn account_in_new_frames<const V: usize>(recorder: &mut Recorder, state: *const u8) -> Option<u32> {
+    let layout = const { &LAYOUTS[V] };
+    let (tag, none) = (recorder.walker.frames.tag, recorder.walker.frames.none);
+    // Keys, and where tokens may be left; the innermost frame first.
+    let mut new = [const { MaybeUninit::<(u64, *mut u64)>::uninit() }; NEW_FRAMES];
+    let mut length = 0;
+    let mut called_inline = false;
+    // SAFETY: with the GIL held, the chain of frames is complete and does not change under us; the first `length` are
+    // written; the slot of a frame that waits for its callee is dead where `dead_slot` says so.
+    unsafe {
+        let mut frame = *current_frame(layout, state);
+        let base = loop {
+            if frame.is_null() {
+                return None;
+            }
+            let owner: u8 = read(frame, const { owner_offset(V) });
+            if V < 2 || owner < OWNED_BY_C_STACK {
+                let mut slot = std::ptr::null_mut();
+                if called_inline && let Some(found) = dead_slot::<V>(frame, none) {
+                    if let Some(node) = node_of(tag, *found) {
+                        break node;
+                    }
+                    slot = found;
+                }
+                new.get_mut(length)?.write((key(layout, frame), slot));
+                length += 1;
+                called_inline =
+                    owner == OWNED_BY_THREAD && (V != 1 || read::<u8>(frame, const { entry_flag(V) }) == 0);
+            } else {
+                called_inline = false;
+            }
+            frame = read(frame, layout.previous);
+        };
+        let mut node = base;
+        for place in (1..length).rev() {
+            let (key, slot) = new[place].assume_init();
+            node = recorder.tree.known_node(node, key)?;
+            if !slot.is_null() && node != OVERFLOW {
+                *slot = token(tag, node);
+            }
+        }
+        recorder.tree.known_account(node, new[0].assume_init().0)
+    }
+}
+
+/// The account of the calling thread's stack by either way, if it is found; [`DROPPED`] if they differ. For verify mode.
+///
+/// # Safety
+/// As for [`position`].
 pub(crate) unsafe fn account<const V: usize>(recorder: &mut Recorder, state: *const u8) -> Option<u32> {
     // SAFETY: as the caller promises.
-    let Position { node, key } = unsafe { position::<V>(recorder, state) }?;
-    recorder.tree.known_account(node, key)
+    let (near, far) = unsafe {
+        let near = position::<V>(recorder, state);
+        let near = near.and_then(|Position { node, key }| recorder.tree.known_account(node, key));
+        (near, account_in_new_frames::<V>(recorder, state))
+    };
+    match (near, far) {
+        (Some(near), Some(far)) if near != far => Some(DROPPED),
+        _ => near.or(far),
+    }
 }
 
 /// Books an allocation of the calling thread's; false if it has not. `with_gil`: some interpreter's GIL is held.
@@ -105,8 +168,8 @@ pub(crate) unsafe fn allocated<const V: usize>(address: usize, size: usize, with
     }
 }
 
-/// Books an allocation under a stack that is known but was not looked up lately, or when other things are due; false
-/// if it has not.
+/// Books an allocation below new frames, or under a stack that was not looked up lately, or when other things are due;
+/// false if it has not.
 ///
 /// # Safety
 /// As for [`allocated`]; `state` is the calling thread's, which is attached to the main interpreter, and the session is
@@ -124,11 +187,83 @@ pub(crate) unsafe fn allocated_elsewhere<const V: usize>(
         if remote::pending() {
             return false;
         }
-        let Some(account) = account::<V>(recorder, state) else { return false };
+        let Some(account) = account_in_new_frames::<V>(recorder, state) else { return false };
         if !(*session).blocks.put_usual(address, Block { account, size, birth: recorder.birth() }) {
             return false;
         }
         recorder.count(account, address, size);
+        true
+    }
+}
+
+/// Books an object that may have been made of memory that is used again; false if it has not looked.
+///
+/// # Safety
+/// As for [`allocated`], with the GIL of some interpreter held; and the object is alive.
+#[inline(always)]
+pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
+    let session = SESSION.load(Ordering::Acquire);
+    let state = attached::<V>(true);
+    if session.is_null() || state.is_null() {
+        return true;
+    }
+    // SAFETY: as in `allocated`. An object's type stands at offset 8, and the block is this thread's own.
+    unsafe {
+        let recorder = &mut *(*session).recorder.get();
+        if recorder.was_just_allocated_at_or_before(object as usize) || (*thread_local::current()).inside != 0
+        {
+            return true;
+        }
+        let address = block_of(object);
+        if recorder.was_just_allocated(address) {
+            return true;
+        }
+        let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
+        let Some(account) = recorder.tree.recent_account(node, key) else { return false };
+        if !recorder.accounts.is_usual() {
+            return false;
+        }
+        if let Some((before, size)) = (*session).blocks.move_usual(address, account, recorder.birth()) {
+            recorder.accounts.moved_as_usual(before, account, size);
+        }
+        true
+    }
+}
+
+/// In `PyTypeObject`; public, the same in every version.
+pub(crate) const TYPE_FLAGS: usize = 168;
+const FLAG_GC: u64 = 1 << 14;
+/// Managed weak references, managed dictionary: such objects have two more words in front.
+const FLAGS_PREHEADER: u64 = 1 << 3 | 1 << 4;
+
+/// Address of the block that an object lies in, from CPython 3.13 on.
+///
+/// # Safety
+/// The object is alive.
+#[inline(always)]
+pub(crate) unsafe fn block_of(object: *const u8) -> usize {
+    // SAFETY: an object's type stands at offset 8.
+    let flags: u64 = unsafe { read(read(object, 8), TYPE_FLAGS) };
+    let header = if flags & FLAG_GC != 0 { 16 } else { 0 };
+    let before = if flags & FLAGS_PREHEADER != 0 { 16 } else { 0 };
+    object as usize - header - before
+}
+
+/// Books the account of an object that was made of memory that is used again, below new frames; false if it has not.
+///
+/// # Safety
+/// As for [`allocated_elsewhere`].
+#[inline(always)]
+pub(crate) unsafe fn revived_elsewhere<const V: usize>(
+    session: *mut Session,
+    state: *const u8,
+    address: usize,
+) -> bool {
+    // SAFETY: the GIL is held, so nobody else uses the recorder.
+    unsafe {
+        let recorder = &mut *(*session).recorder.get();
+        let Some(account) = account_in_new_frames::<V>(recorder, state) else { return false };
+        recorder.revived(&(*session).blocks, address, account);
         true
     }
 }

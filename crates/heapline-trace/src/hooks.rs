@@ -126,11 +126,12 @@ fn book_allocation<const DOMAIN: usize, const V: usize>(
     }
     if V != 0 {
         let state = fast_path::attached::<V>(DOMAIN != RAW);
-        // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. For
-        // the layout see `finish`.
-        if !state.is_null()
-            && unsafe { fast_path::allocated_elsewhere::<V>(session, state, address as usize, size) }
-        {
+        let is_booked = !state.is_null() && {
+            // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. For
+            // the layout see `finish`.
+            unsafe { fast_path::allocated_elsewhere::<V>(session, state, address as usize, size) }
+        };
+        if is_booked {
             return;
         }
     }

@@ -15,22 +15,15 @@ use std::sync::atomic::Ordering;
 use heapline_format::LossKind;
 
 use crate::environment::{self, Environment};
-use crate::fast_path;
+use crate::fast_path::{self, TYPE_FLAGS};
 use crate::ffi::{Api, PyObject, RefTracer};
 use crate::fork::SESSION;
 use crate::layout::read;
 use crate::recorder::{Attached, Domain, Recorder};
-use crate::session::Session;
 use crate::thread_local;
 
 /// Event of the interpreter: a new reference was made.
 const CREATE: c_int = 0;
-
-/// In `PyTypeObject`; public, the same in every version.
-const TYPE_FLAGS: usize = 168;
-const FLAG_GC: u64 = 1 << 14;
-/// Managed weak references, managed dictionary: such objects have two more words in front.
-const FLAGS_PREHEADER: u64 = 1 << 3 | 1 << 4;
 
 /// Who had the interpreter's place before us.
 struct Previous(UnsafeCell<(Option<RefTracer>, *mut c_void)>);
@@ -132,17 +125,28 @@ pub(crate) unsafe fn check(environment: &Environment, recorder: &Recorder) {
 
 unsafe extern "C" fn trace<const V: usize>(object: *mut PyObject, event: c_int, _: *mut c_void) -> c_int {
     // SAFETY: the interpreter calls with the GIL of some interpreter held, and with a live object if the event is
-    // CREATE. The one who had the place before is called as the interpreter would.
+    // CREATE. This tracer is installed only where the interpreter has layout `V` and its thread states are found.
+    unsafe {
+        let is_alone = (*PREVIOUS.0.get()).0.is_none();
+        if is_alone && (event != CREATE || fast_path::created::<V>(object.cast_const().cast())) {
+            return 0;
+        }
+        trace_slowly::<V>(object, event)
+    }
+}
+
+/// # Safety
+/// As for [`trace`], which the interpreter has called.
+#[inline(never)]
+unsafe fn trace_slowly<const V: usize>(object: *mut PyObject, event: c_int) -> c_int {
+    // SAFETY: as in `trace`. The one who had the place before is called as the interpreter would.
     unsafe {
         let (previous, data) = *PREVIOUS.0.get();
         let answer = previous.map_or(0, |previous| previous(object, event, data));
-        if event == CREATE {
-            let session = SESSION.load(Ordering::Acquire);
-            if !session.is_null()
-                && let Some(environment) = environment::known()
-            {
-                created::<V>(environment, session, object.cast_const().cast());
-            }
+        if event == CREATE
+            && let Some(environment) = environment::known()
+        {
+            created::<V>(environment, object.cast_const().cast());
         }
         answer
     }
@@ -150,31 +154,27 @@ unsafe extern "C" fn trace<const V: usize>(object: *mut PyObject, event: c_int, 
 
 /// # Safety
 /// The calling thread holds some interpreter's GIL; the object is alive.
-#[inline(always)]
-unsafe fn created<const V: usize>(environment: &Environment, session: *mut Session, object: *const u8) {
-    // SAFETY: as the caller promises; an object's type stands at offset 8. The session is used only once the thread is
-    // known to hold the main interpreter's GIL.
+unsafe fn created<const V: usize>(environment: &Environment, object: *const u8) {
+    let session = SESSION.load(Ordering::Acquire);
+    // SAFETY: as the caller promises. The session is used only once the thread is known to hold the main interpreter's
+    // GIL.
     unsafe {
         let state = fast_path::attached::<V>(true);
-        if state.is_null() {
+        if session.is_null() || state.is_null() {
             return;
         }
-        let flags: u64 = read(read(object, 8), TYPE_FLAGS);
-        let header = if flags & FLAG_GC != 0 { 16 } else { 0 };
-        let before = if flags & FLAGS_PREHEADER != 0 { 16 } else { 0 };
-        let address = object as usize - header - before;
+        let address = fast_path::block_of(object);
         let recorder = &mut *(*session).recorder.get();
         let local = thread_local::current();
-        if recorder.was_just_allocated(address) || (*local).inside != 0 {
+        if recorder.was_just_allocated(address)
+            || (*local).inside != 0
+            || fast_path::revived_elsewhere::<V>(session, state, address)
+        {
             return;
-        }
-        let blocks = &(*session).blocks;
-        if let Some(account) = fast_path::account::<V>(recorder, state) {
-            return recorder.revived(blocks, address, account);
         }
         (*local).inside = 1;
         let thread = Attached { state, local, domain: Domain::WithGil };
-        recorder.revived_elsewhere(environment.api, blocks, thread, address);
+        recorder.revived_elsewhere(environment.api, &(*session).blocks, thread, address);
         (*local).inside = 0;
     }
 }

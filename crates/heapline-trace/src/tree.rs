@@ -180,6 +180,12 @@ impl Tree {
         }
     }
 
+    /// The node of a frame with this key below a node, if there is an edge to it.
+    #[inline(always)]
+    pub(crate) fn known_node(&self, node: u32, key: u64) -> Option<u32> {
+        self.edges.node(node, key)
+    }
+
     /// The account of a frame with this key below a node, if it was looked up lately.
     #[inline(always)]
     pub(crate) fn recent_account(&self, node: u32, key: u64) -> Option<u32> {
