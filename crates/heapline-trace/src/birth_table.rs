@@ -39,9 +39,10 @@ const _: () = assert!(MOST_SPACE < BirthExtent::LIMIT as usize);
 const RATIO: u64 = 200;
 /// The first pass.
 const FIRST_PASS_NS: u64 = 64 << 20;
-/// What the first pass is taken to cost, before one was measured: for each live block, and for each node.
+/// What the first pass is taken to cost, before one was measured: for each live block, each node, and each row.
 const BLOCK_NS: u64 = 8;
 const NODE_NS: u64 = 8;
+const ROW_NS: u64 = 300;
 
 /// Everything that is live.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +127,9 @@ impl BirthTable {
     fn least_ns(&self, tree: &Tree) -> u64 {
         // SAFETY: the header is mapped as long as the capture.
         let live_count = unsafe { (*tree.capture.header()).live_count };
-        live_count.saturating_mul(BLOCK_NS).saturating_add(tree.table.node_count() as u64 * NODE_NS)
+        let nodes = tree.table.node_count() as u64;
+        let rows = nodes.min(KEPT as u64);
+        live_count.saturating_mul(BLOCK_NS).saturating_add(nodes * NODE_NS + rows * ROW_NS)
     }
 
     /// Sums what is live now. Without memory, or room in the capture, what was summed before stays.

@@ -38,8 +38,8 @@ const HALF: usize = RUNS * RUN;
 const RATIO: u64 = 200;
 /// The first passes are so far apart.
 const FIRST_INTERVAL_NS: u64 = 2 << 20;
-/// What looking at a new account for the first time may cost beside that: less than making it.
-const NEW_NS: u64 = 400;
+/// What looking at a new account for the first time may cost beside that: a small part of what making it does.
+const NEW_NS: u64 = 100;
 /// Bits of an active account's number; above them stands for how many passes it has not changed.
 const ACTIVE_BITS: u32 = 27;
 /// After so many it is not active any more.
