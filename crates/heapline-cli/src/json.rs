@@ -231,7 +231,7 @@ fn frame_fields<S: Serializer>(
     source_fields::<S>(object, &frame.source)?;
     // Lines count from 1; an unknown one is null.
     object.serialize_field(line_key, &(frame.line > 0).then_some(frame.line))?;
-    object.serialize_field("function", &*frame.function)
+    object.serialize_field("function", &Some(&*frame.function).filter(|name| !name.is_empty()))
 }
 
 fn source_fields<S: Serializer>(object: &mut S::SerializeStruct, source: &Source) -> Result<(), S::Error> {

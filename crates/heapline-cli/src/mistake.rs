@@ -85,8 +85,7 @@ fn no_such_command(word: &str, near: &str) -> String {
 fn with_arguments(subcommand: &str) -> String {
     let definition = argument::definition();
     let found = definition.find_subcommand(subcommand);
-    let names =
-        found.into_iter().flat_map(clap::Command::get_positionals).filter(|name| name.is_required_set());
+    let names = found.into_iter().flat_map(clap::Command::get_positionals);
     let names = names.flat_map(|name| name.get_value_names().unwrap_or_default());
     names.fold(subcommand.to_owned(), |usage, name| format!("{usage} {name}"))
 }
