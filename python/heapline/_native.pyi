@@ -61,6 +61,7 @@ def start(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    redact: bool = False,
     max_nodes: int = 2_097_152,
     fold_after_nodes: int = 344_064,
     max_codes: int = 262_144,
@@ -74,6 +75,9 @@ def start(
     ``include`` and ``exclude`` are globs over the file of the frame that allocates, as in :meth:`Snapshot.statistics`:
     what they leave out is not recorded and costs little, and is counted in ``totals.dropped_bytes`` and
     ``dropped_count``. Allocations without a Python frame are recorded.
+
+    With ``redact`` the recording tells nothing of the program's surroundings: no arguments, no working directory, and
+    of files outside packages and the standard library only base names. It is left out before anything is written.
 
     The other arguments bound what the recorder itself may take, in the capture and in memory:
 
@@ -471,6 +475,10 @@ class Process:
 
         Empty if all were.
         """
+
+    @property
+    def redacted(self) -> bool:
+        """Whether arguments, and directories outside packages, were left out (``redact``)."""
 
     @property
     def started_unix_ns(self) -> int:

@@ -32,6 +32,8 @@ pub struct Process {
     /// Globs over the files whose allocations were recorded, with `!` in front over those whose were not; none if all
     /// were.
     pub recorded: Vec<String>,
+    /// Whether arguments, and directories outside packages, were left out.
+    pub is_redacted: bool,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     pub started_unix_ns: u64,
     /// From the start of the recording to the recorder's last look at the clock or the high-water mark, whichever is

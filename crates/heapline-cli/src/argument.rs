@@ -58,8 +58,8 @@ std the standard library.";
 
 const DIFF_EXAMPLES: &str = "\
 Lines that an edit of the source moved are matched: app.py:14 (was :12). Sites
-of one capture only are marked new or gone. Of two times of one capture, what was
-live is compared: nothing else is known of a time.
+of one capture only are marked new or gone. Of two times of one capture, and
+with a file of tracemalloc (Snapshot.dump), only what was live is compared.
 
 Examples:
   heapline diff old.heapline new.heapline
@@ -67,7 +67,8 @@ Examples:
   heapline diff old.heapline new.heapline --filter 'mypackage/**'
   heapline diff old.heapline new.heapline --json | jq '.change'
   heapline diff app.heapline --from 30s --to 10m
-  heapline diff app.heapline --from 50% --by function";
+  heapline diff app.heapline --from 50% --by function
+  heapline diff old.pickle new.heapline";
 
 /// A memory profiler for Python: where a program's memory went, exactly.
 #[derive(Debug, Parser)]
@@ -120,6 +121,9 @@ pub(crate) struct RunArguments {
     /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
     #[arg(long = "record", value_name = "GLOB")]
     pub(crate) recorded: Vec<String>,
+    /// Leave out of the capture the program's arguments, and directories that are not of packages
+    #[arg(long)]
+    pub(crate) redact: bool,
     /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
     #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
     #[arg(default_value = "line", hide_possible_values = true)]
@@ -158,9 +162,9 @@ pub(crate) struct ReportArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct DiffArguments {
-    /// Capture file to compare with, or the one whose times are compared
+    /// Capture, or file of tracemalloc, to compare with; with --from or --to, the capture that they are times of
     pub(crate) before: PathBuf,
-    /// Capture file to compare
+    /// Capture, or file of tracemalloc, to compare
     #[arg(required_unless_present_any = ["from", "to"], conflicts_with_all = ["from", "to"])]
     pub(crate) after: Option<PathBuf>,
     /// Compare two times of one capture, from this one: 9.8s, 2m30s, 50% [default with --to: the start]

@@ -90,10 +90,10 @@ fn with_arguments(subcommand: &str) -> String {
     names.fold(subcommand.to_owned(), |usage, name| format!("{usage} {name}"))
 }
 
-/// `--by <WHAT>` in its two parts, the second without brackets.
+/// `--by <WHAT>` in its two parts, the second without brackets; `[AFTER]` is a word that may be missing.
 fn option_and_value(argument: &str) -> (&str, &str) {
     let (option, value) = argument.split_once(' ').unwrap_or((argument, ""));
-    (option, value.trim_matches(['<', '>']))
+    (option.trim_matches(['[', ']']), value.trim_matches(['<', '>']))
 }
 
 fn words(value: &ContextValue) -> Vec<String> {

@@ -30,6 +30,8 @@ mod program;
 #[cfg(recordable)]
 mod recorder;
 #[cfg(recordable)]
+mod recording;
+#[cfg(recordable)]
 mod run;
 #[cfg(unix)]
 mod signal;

@@ -66,7 +66,7 @@ pub(crate) fn _open_tracing(
         let keeps = decision(&filters, traceback_limit as usize);
         StackFilter { depth, keep: Box::new(keeps) }
     });
-    let options = Options { output: None, meta, limits: Limits::default(), jit, filter };
+    let options = Options { output: None, meta, limits: Limits::default(), jit, filter, file_names: None };
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of PyO3's
     // loads in no other. A Python function is calling.
     let opened = unsafe { heapline_trace::open_layer(options) };

@@ -62,7 +62,8 @@ fn write_caveats(page: &mut Page, before: &Snapshot, after: &Snapshot) {
 /// The totals before, after, and what changed, as a table.
 fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
     let (old, new) = (before.totals(), after.totals());
-    let ended = [before, after].iter().all(|snapshot| snapshot.process().status == Status::Finished);
+    let ended = is_of_captures(before, after)
+        && [before, after].iter().all(|snapshot| snapshot.process().status == Status::Finished);
     let live = if ended { "live at the end" } else { "live" };
     let exact: fn(u64) -> String = number::bytes;
     let lines = [
