@@ -10,6 +10,7 @@ mod call_tree;
 mod cli;
 mod difference;
 mod error;
+mod history;
 mod process;
 mod snapshot;
 mod statistic;
@@ -59,6 +60,8 @@ mod _native {
     use crate::difference::Difference;
     #[pymodule_export]
     use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
+    #[pymodule_export]
+    use crate::history::{AgeClass, Ages, Growth, LiveChange, Moment, Site, Timeline, Trend};
     #[pymodule_export]
     use crate::layer::Layer;
     #[pymodule_export]
