@@ -859,9 +859,7 @@ class Snapshot:
     def ages(self, by: _By = "line", *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Ages:
         """How old is what is live, with the biggest group of each age: ``heapline report --by age``."""
 
-    def trends(
-        self, by: _By = "line", *, include: Sequence[str] = (), exclude: Sequence[str] = ()
-    ) -> list[Trend]:
+    def trends(self, by: _By = "line", *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Trend]:
         """What will become of the memory of each group, as far as one run tells.
 
         Growing groups come first, those of which it is fairly sure that they grow fastest. Groups of which too little

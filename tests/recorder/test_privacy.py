@@ -135,6 +135,42 @@ assert recording.snapshot.process.arguments == []
     assert heapline.load(capture).process.program == "-c"
 
 
+def test_the_program_itself_sees_what_it_did(run_recorded: Any, script: Callable[..., Path]) -> None:
+    """Forked children are redacted as well; heapline.tracemalloc shows a program its files as they are called."""
+    path = script(
+        """
+import os, sys
+import heapline, heapline.tracemalloc as tracemalloc
+
+def check():
+    snapshot = heapline.snapshot()
+    assert snapshot.process.arguments == [] and snapshot.process.redacted
+    rows = snapshot.statistics(include=["program.py"])
+    assert rows and {row.file for row in rows} == {"/redacted/program.py"}, rows
+
+tracemalloc.start(5)
+kept = bytearray(1000)
+traced = tracemalloc.get_object_traceback(kept)
+assert traced[-1].filename == __file__, traced
+snapshot = tracemalloc.take_snapshot()
+files = {frame.filename for trace in snapshot.traces for frame in trace.traceback}
+assert __file__ in files and not any(file.startswith("/redacted") for file in files), files
+assert snapshot.filter_traces([tracemalloc.Filter(True, __file__)]).traces
+check()
+child = os.fork()
+if child == 0:
+    exec(compile("kept = bytearray(1000)", "/home/me/hush/program.py", "exec"))
+    check = heapline.snapshot().statistics(include=["2/program.py"])
+    os._exit(0 if check else 3)
+assert os.waitpid(child, 0)[1] == 0
+""",
+        f"{SECRET}/program.py",
+    )
+    finished = run_recorded([path, SECRET], options=["-q", "--redact"])
+    assert (finished.status, finished.err) == (0, b"")
+    assert secrets_in(finished.capture, path) == []
+
+
 def test_arguments_are_cut(run_recorded: Any, script: Callable[..., Path]) -> None:
     path = script("kept = bytearray(1000)")
     process = run_recorded([path, "y" * 5000, *map(str, range(400))]).snapshot().process

@@ -63,7 +63,7 @@ pub use loss::Loss;
 pub use measures::Measures;
 pub use process::{Process, Sampling, Status};
 pub use recording_filter::RecordingFilter;
-pub use redaction::Redaction;
+pub use redaction::{Originals, Redaction};
 pub use snapshot::Snapshot;
 pub use statistic::Statistic;
 pub use timeline::{Moment, Timeline};

@@ -112,7 +112,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Error> {
         bytes,
         texts: Vec::new(),
         items: Vec::new(),
-        tuples: vec![0..0],
+        tuples: std::iter::once(0..0).collect(),
         lists: Vec::new(),
         dicts: Vec::new(),
         objects: Vec::new(),

@@ -26,12 +26,15 @@ const SITE: &str = "/redacted/site-packages";
 /// Names that are remembered; further ones are not told apart. A capture has room for no more functions than that.
 const MOST_NAMES: usize = 262_144;
 
+/// Files by the names that stand for them.
+pub type Originals = HashMap<Box<str>, Box<str>>;
+
 /// Writes names of files without what they tell of their surroundings.
 #[derive(Debug)]
 pub struct Redaction {
     search_path: SearchPath,
     redacted: HashMap<Box<str>, Box<str>>,
-    originals: HashMap<Box<str>, Box<str>>,
+    originals: Originals,
     /// Directories of each base name so far.
     directories: HashMap<Box<str>, u32>,
 }
@@ -43,7 +46,7 @@ impl Redaction {
         Self {
             search_path: Facts { values: facts.to_vec() }.search_path(),
             redacted: HashMap::new(),
-            originals: HashMap::new(),
+            originals: Originals::new(),
             directories: HashMap::new(),
         }
     }
@@ -97,6 +100,12 @@ impl Redaction {
         self.redacted.insert(file.into(), redacted.as_str().into());
         self.originals.entry(redacted.as_str().into()).or_insert_with(|| file.into());
         redacted
+    }
+
+    /// All files so far by the names that stand for them.
+    #[must_use]
+    pub fn originals(&self) -> &Originals {
+        &self.originals
     }
 
     /// The file that such a name stands for, as filters want it; the name itself if it stands for no other.

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use heapline_analyze::{Filter, RecordingFilter, Redaction};
+use heapline_analyze::{Filter, Originals, RecordingFilter, Redaction};
 use heapline_format::MetaKey;
 use heapline_trace::{FileNames, Limits, Options, StackFilter};
+
+/// How the names in the capture of this process came about, if it has others than the files' own.
+static REDACTION: Mutex<Option<Arc<Mutex<Redaction>>>> = Mutex::new(None);
 
 /// What its owner wants of a recording.
 #[derive(Clone, Debug)]
@@ -23,6 +26,9 @@ pub(crate) struct Wishes {
 pub(crate) fn options(output: Option<PathBuf>, facts: &[(MetaKey, String)], wishes: Wishes) -> Options {
     let Wishes { filter, redact, limits, jit } = wishes;
     let redaction = redact.then(|| Arc::new(Mutex::new(Redaction::new(facts))));
+    if let Some(mut known) = locked(&REDACTION) {
+        known.clone_from(&redaction);
+    }
     let filter = filter.map(|filter| stack_filter(filter, facts, redaction.clone()));
     let file_names = redaction.map(|redaction| FileNames {
         rename: Box::new(move |file| match locked(&redaction) {
@@ -43,7 +49,7 @@ fn stack_filter(
 ) -> StackFilter {
     let filter = RecordingFilter::new(filter, facts);
     let keep = move |lines: &[(&str, u32)]| {
-        lines.first().is_none_or(|(file, _)| match redaction.as_deref().map(locked) {
+        lines.first().is_none_or(|(file, _)| match redaction.as_deref().map(locked::<Redaction>) {
             None => filter.allows(file),
             Some(Some(redaction)) => filter.allows(redaction.original(file)),
             Some(None) => true,
@@ -52,10 +58,27 @@ fn stack_filter(
     StackFilter { depth: 1, keep: Box::new(keep) }
 }
 
+/// The files of this process by the names that its capture has for them; for those who show files to the program itself.
+pub(crate) fn originals() -> Originals {
+    let redaction = locked(&REDACTION).and_then(|known| known.clone());
+    redaction
+        .and_then(|redaction| locked(&redaction).map(|redaction| redaction.originals().clone()))
+        .unwrap_or_default()
+}
+
+/// The file that such a name stands for.
+pub(crate) fn original(file: String) -> String {
+    let Some(redaction) = locked(&REDACTION).and_then(|known| known.clone()) else { return file };
+    match locked(&redaction) {
+        Some(redaction) => redaction.original(&file).to_owned(),
+        None => file,
+    }
+}
+
 /// The GIL is held by whoever asks, so nobody else does. Only in a child that was forked in that very moment it stays
 /// locked, by a thread that is not there: then nothing is known, and nobody must wait.
-fn locked(redaction: &Mutex<Redaction>) -> Option<MutexGuard<'_, Redaction>> {
-    match redaction.try_lock() {
+fn locked<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => None,
