@@ -101,12 +101,13 @@ def test_terminal_report(dumped: Any, capture: Path, command: Any) -> None:
     assert "tracemalloc knows what was live, by file and line" in text
     assert re.search(r"^  live  +\d", text, re.MULTILINE)
     assert re.search(r"^  blocks +[\d,]+ +[\d,]+ +\+", text, re.MULTILINE)
-    assert re.search(r"^ +\+6[01]\d\.\d kB .* app traced\.py:\d+  keep", text, re.MULTILINE)
+    # Before 3.11 a comprehension is a function without its caller's name.
+    assert re.search(r"^ +\+6[0-3]\d\.\d kB .* app traced\.py:\d+  (keep|<listcomp>)", text, re.MULTILINE)
     assert "different programs" not in text
     assert "Who called" not in text
     # Which function it is is known to the capture, even if that is the earlier one.
     back = command("diff", capture, dumped(1)).out.decode()
-    assert re.search(r"^ +-6[01]\d\.\d kB .* app .*traced\.py:\d+  keep", back, re.MULTILINE)
+    assert re.search(r"^ +-6[0-3]\d\.\d kB .* app .*traced\.py:\d+  (keep|<listcomp>)", back, re.MULTILINE)
 
 
 def test_two_files(dumped: Any, command: Any) -> None:
