@@ -18,7 +18,7 @@ def capture(run_recorded: Callable[..., Any], targets: Path, tmp_path: Path) -> 
 
 
 def name(site: dict[str, Any]) -> tuple[Any, ...]:
-    keys = ("path", "line", "first_line", "function", "thread", "below")
+    keys = ("path", "line", "first_line", "function", "module", "origin", "thread", "below")
     return (*(site.get(key) for key in keys), json.dumps(site.get("frames")))
 
 
