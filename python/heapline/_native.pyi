@@ -3,17 +3,25 @@ from collections.abc import Sequence
 from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 __all__ = [
+    "AgeClass",
+    "Ages",
     "CallTree",
     "CaptureError",
     "Difference",
     "Frame",
+    "Growth",
     "HeaplineError",
+    "LiveChange",
     "Loss",
+    "Moment",
     "Process",
+    "Site",
     "Snapshot",
     "Statistic",
+    "Timeline",
     "Totals",
     "TracingError",
+    "Trend",
     "UnsupportedError",
     "_Layer",
     "_LazyTraces",
@@ -41,6 +49,7 @@ __all__ = [
 
 _By: TypeAlias = Literal["line", "function", "file", "module", "stack", "thread"]
 _Order: TypeAlias = Literal["live", "high-water-mark", "peak", "allocated", "count"]
+_Time: TypeAlias = int | str
 
 __version__: str
 
@@ -61,6 +70,7 @@ def start(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    redact: bool = False,
     max_nodes: int = 2_097_152,
     fold_after_nodes: int = 344_064,
     max_codes: int = 262_144,
@@ -74,6 +84,9 @@ def start(
     ``include`` and ``exclude`` are globs over the file of the frame that allocates, as in :meth:`Snapshot.statistics`:
     what they leave out is not recorded and costs little, and is counted in ``totals.dropped_bytes`` and
     ``dropped_count``. Allocations without a Python frame are recorded.
+
+    With ``redact`` the recording tells nothing of the program's surroundings: no arguments, no working directory, and
+    of files outside packages and the standard library only base names. It is left out before anything is written.
 
     The other arguments bound what the recorder itself may take, in the capture and in memory:
 
@@ -473,6 +486,10 @@ class Process:
         """
 
     @property
+    def redacted(self) -> bool:
+        """Whether arguments, and directories outside packages, were left out (``redact``)."""
+
+    @property
     def started_unix_ns(self) -> int:
         """Wall-clock start of the recording, nanoseconds since 1970 UTC."""
 
@@ -565,6 +582,187 @@ class Loss:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
+class Moment:
+    """How things stood at the end of a stretch of time. Immutable."""
+
+    @property
+    def time_ns(self) -> int:
+        """End of the stretch, nanoseconds since the start of the recording."""
+
+    @property
+    def live_bytes(self) -> int:
+        """Live bytes at the recorder's last look in it, or before it: where it did not look, little was allocated."""
+
+    @property
+    def live_count(self) -> int:
+        """Live blocks at that look."""
+
+    @property
+    def max_live_bytes(self) -> int:
+        """The most live bytes of all looks in it."""
+
+    @property
+    def rss_bytes(self) -> int | None:
+        """Resident set size when it was last read, ``None`` if it never was."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Timeline:
+    """The process over time, in stretches of equal length. Immutable."""
+
+    @property
+    def resolution_ns(self) -> int:
+        """Length of a stretch in nanoseconds: nothing is known at finer times."""
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """One for each stretch, from the start on; empty if the capture has none."""
+
+@final
+class Site:
+    """What allocations have in common: a line, function, file, module, stack or thread. Immutable."""
+
+    @property
+    def name(self) -> str:
+        """In one line: ``docutils/nodes.py:1402  Node.deepcopy``."""
+
+    @property
+    def origin(self) -> Literal["program", "site", "stdlib", "unknown"]:
+        """Whose code it is; ``"unknown"`` for stacks and threads."""
+
+    @property
+    def file(self) -> str | None:
+        """Full name of the file, ``None`` unless grouped by line, function or file."""
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame, ``None`` unless grouped by line or function (whose line is its first)."""
+
+    @property
+    def stack(self) -> tuple[Frame, ...]:
+        """The frames of the stack, most recent first; empty unless grouped by stack."""
+
+    @property
+    def thread(self) -> str | None:
+        """Name of the thread, ``None`` unless grouped by thread or stack, or when it is not known."""
+
+@final
+class LiveChange:
+    """How live memory changed in a group between two times. Immutable."""
+
+    @property
+    def site(self) -> Site:
+        """Where it changed; with ``below``, a caller of where it changed."""
+
+    @property
+    def below(self) -> bool:
+        """It is only known that stacks below this site changed by so much in all."""
+
+    @property
+    def live_bytes(self) -> int:
+        """Change of live bytes; negative if more was freed than allocated."""
+
+    @property
+    def live_count(self) -> int:
+        """Change of live blocks."""
+
+@final
+class Growth:
+    """How live memory changed between two times: those of the recorder's notes before the ones asked for. Immutable."""
+
+    @property
+    def from_ns(self) -> int:
+        """Time of the note from which on changes count, nanoseconds since the start; 0 is the start."""
+
+    @property
+    def to_ns(self) -> int:
+        """Time of the note up to which they count."""
+
+    @property
+    def resolution_ns(self) -> int:
+        """How long before the times that were asked for the notes were made, at most, in nanoseconds."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every change is known by its own stack; if not, some are only known by a caller (``below``)."""
+
+    @property
+    def changes(self) -> tuple[LiveChange, ...]:
+        """Groups that changed, largest growth first."""
+
+@final
+class AgeClass:
+    """What is live of what was allocated in a stretch of time. Immutable."""
+
+    @property
+    def born_from_ns(self) -> int | None:
+        """Begin of the stretch, nanoseconds since the start; ``None``: not known, as of blocks of 16 bytes and less."""
+
+    @property
+    def born_to_ns(self) -> int | None:
+        """Its end, which is not part of it."""
+
+    @property
+    def live_bytes(self) -> int:
+        """Live bytes."""
+
+    @property
+    def live_count(self) -> int:
+        """Live blocks."""
+
+    @property
+    def biggest(self) -> Site | None:
+        """The group with the most of these bytes, ``None`` if none is known by itself."""
+
+    @property
+    def biggest_bytes(self) -> int | None:
+        """How many bytes it has."""
+
+@final
+class Ages:
+    """How old live memory is. Immutable."""
+
+    @property
+    def at_ns(self) -> int:
+        """When ages were summed, nanoseconds since the start; 0 if the capture knows none.
+
+        It is before the end only if the program was killed or still runs.
+        """
+
+    @property
+    def classes(self) -> tuple[AgeClass, ...]:
+        """Stretches of time that something is live of, oldest first, unknown births last."""
+
+@final
+class Trend:
+    """What will become of a group's memory, as far as one run tells. Immutable."""
+
+    @property
+    def site(self) -> Site:
+        """The group."""
+
+    @property
+    def verdict(self) -> Literal["growing", "filled", "steady", "temporary"]:
+        """``"growing"``: it grew until the end, and what came stayed. ``"filled"``: it grew to what it is, and stopped.
+        ``"steady"``: it goes up and down, or too irregularly to call it growth. ``"temporary"``: it never held more
+        than a fiftieth of what it allocated.
+        """
+
+    @property
+    def growth_bytes_per_s(self) -> float | None:
+        """If it is growing, by how many bytes a second; else ``None``."""
+
+    @property
+    def growth_margin_bytes_per_s(self) -> float | None:
+        """Twice the standard error of that rate, from how it varied over equal stretches of time."""
+
+    @property
+    def growth_since_ns(self) -> int | None:
+        """Since when it grows like that, nanoseconds since the start."""
+
+@final
 class Snapshot:
     """One instant of a recording: every stack, and what it allocated until then. Immutable.
 
@@ -615,6 +813,57 @@ class Snapshot:
         The greatest change comes first, be it growth or not; the first ``top`` groups, or all of them, including those
         that have not changed. Files are matched by their shown path, functions by name, and lines by what is around
         them: lines that an edit of the source has moved are one row.
+        """
+
+    def timeline(self, most: int | None = None) -> Timeline:
+        """The process over time, with as many moments as the recorder kept (1,024 at most), or at most ``most``.
+
+        ``heapline report --json`` has the same with 256.
+        """
+
+    def live_at(
+        self,
+        time: _Time,
+        by: _By = "line",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        top: int | None = None,
+    ) -> Growth:
+        """What was live at a time, as growth since the start: what ``heapline report --at TIME`` shows.
+
+        A time is an ``int`` of nanoseconds since the start, as in ``Moment.time_ns``, or text as on the command line:
+        ``"9.8s"``, ``"2m30s"``, ``"50%"``. One behind the end is the end.
+
+        Raises ``ValueError`` for a text that is no time and for a negative number, ``TypeError`` for anything else,
+        so that seconds are not taken for nanoseconds.
+        """
+
+    def growth(
+        self,
+        between: tuple[_Time, _Time],
+        by: _By = "line",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        top: int | None = None,
+    ) -> Growth:
+        """How live memory changed between two times (see :meth:`live_at`): ``heapline report --between T1 T2``.
+
+        Largest growth first, the first ``top`` groups or all of them. Changes that are ``below`` and those that are not
+        add up to that of the process when nothing is filtered.
+
+        Raises ``ValueError`` as well if the first time is later than the second.
+        """
+
+    def ages(self, by: _By = "line", *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Ages:
+        """How old is what is live, with the biggest group of each age: ``heapline report --by age``."""
+
+    def trends(self, by: _By = "line", *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Trend]:
+        """What will become of the memory of each group, as far as one run tells.
+
+        Growing groups come first, those of which it is fairly sure that they grow fastest. Groups of which too little
+        is known are not in it.
         """
 
     def callers(

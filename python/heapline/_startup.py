@@ -83,7 +83,7 @@ def record(path: str) -> None:
     if place is not None:
         sys.path.insert(0, place)
     try:
-        heapline.start(path)
+        heapline.start(path, redact=os.environ.get("HEAPLINE_REDACT", "") not in ("", "0"))
     finally:
         if place is not None and sys.path[:1] == [place]:
             del sys.path[0]

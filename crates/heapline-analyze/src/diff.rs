@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use self::correspondence::Correspondence;
+use self::correspondence::{Correspondence, Known};
 use crate::change::Change;
 use crate::filter::Filter;
 use crate::group::{Group, GroupBy, OrderBy};
@@ -103,8 +103,9 @@ impl Snapshot {
     ///
     /// Groups of both that stand for the same are one row. Files are the same if their shown paths are, so that captures
     /// of different machines and virtual environments can be compared; functions if their files and names are. Lines
-    /// that an edit of the source has moved are recognised by what is around them, and so are the lines of stacks. No
-    /// row is left out because it has not changed: the changes add up to that of [`Snapshot::totals`] when nothing is
+    /// that an edit of the source has moved are recognised by what is around them, and so are the lines of stacks; if one
+    /// snapshot is of `tracemalloc`, which knows no functions, lines are the same if their numbers are (see
+    /// [`crate::comparable`]). No row is left out because it has not changed: the changes add up to that of [`Snapshot::totals`] when nothing is
     /// filtered.
     #[must_use]
     pub fn diff(
@@ -115,8 +116,14 @@ impl Snapshot {
         filter: &Filter,
     ) -> Vec<Difference> {
         let trees = [&before.tree, &self.tree];
-        let bare_names = has_bare_names(&before.process) != has_bare_names(&self.process);
-        let correspondence = Correspondence::new(trees, bare_names);
+        let known = if before.tracemalloc.is_some() || self.tracemalloc.is_some() {
+            Known::Lines
+        } else if has_bare_names(&before.process) != has_bare_names(&self.process) {
+            Known::BareNames
+        } else {
+            Known::Names
+        };
+        let correspondence = Correspondence::new(trees, known);
         let mut stacks = StackNumbers::default();
         let mut texts = FxHashMap::default();
         let mut row_of: FxHashMap<SharedKey, usize> = FxHashMap::default();

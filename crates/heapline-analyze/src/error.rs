@@ -45,6 +45,15 @@ pub enum Error {
         /// The contradiction.
         what: String,
     },
+    /// A pickle that ends before its last instruction.
+    #[error("truncated: the pickle ends too early")]
+    PickleEnds,
+    /// A pickle that is no snapshot of `tracemalloc`.
+    #[error("not a tracemalloc snapshot: {what}")]
+    NotASnapshot {
+        /// What it is instead.
+        what: String,
+    },
     /// A filter pattern is not a glob.
     #[error("bad pattern {pattern:?}: {reason}")]
     Pattern {

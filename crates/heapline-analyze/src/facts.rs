@@ -51,6 +51,7 @@ impl Facts {
             frame_access: self.first(MetaKey::FrameAccess),
             free_lists: self.first(MetaKey::FreeLists),
             recorded: self.all(MetaKey::Recorded).map(str::to_owned).collect(),
+            is_redacted: self.all(MetaKey::Redacted).next().is_some(),
             started_unix_ns: header.start_unix_ns,
             // The two clocks are read apart: no recording ends before its own high-water mark.
             duration_ns: header.now_ns.max(header.high_water_mark_ns),

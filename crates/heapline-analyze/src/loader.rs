@@ -78,6 +78,8 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
         totals,
         losses: losses(&head.lost),
         history,
+        search_path,
+        tracemalloc: None,
         tree: Tree {
             sources,
             names,

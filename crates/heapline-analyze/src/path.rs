@@ -12,7 +12,7 @@ use crate::frame::{Origin, Source};
 const MOST_DIRECTORY_BYTES: usize = 128 * 1024;
 
 /// The directories that modules are imported from, and where the program was started.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SearchPath {
     imports: DirectoryTree,
     working: DirectoryTree,
@@ -64,6 +64,19 @@ impl SearchPath {
         Source { module: module(&path), path, file: file.clone(), origin }
     }
 
+    /// Describes a file of a process that may have had another search path: where nothing matches, by the directories that
+    /// packages and the standard library are usually in.
+    pub(crate) fn source_anywhere(&self, file: &Arc<str>) -> Source {
+        let source = self.source(file);
+        match usual_place(file).filter(|_| source.path == *file) {
+            Some((relative, origin)) => {
+                let path: Arc<str> = relative.into();
+                Source { module: module(&path), path, origin, ..source }
+            }
+            None => source,
+        }
+    }
+
     /// The path from the file system's root; `None` when it is relative to an unknown directory.
     fn absolute<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
         if path.starts_with('/') {
@@ -86,13 +99,13 @@ impl SearchPath {
 }
 
 /// Directories by the names along their path, so that finding the longest takes one pass over a file name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct DirectoryTree {
     /// The first is the file system's root.
     directories: Vec<Directory>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Directory {
     inside: FxHashMap<Box<str>, usize>,
     origin: Option<Origin>,
@@ -146,6 +159,19 @@ impl DirectoryTree {
         }
         found.filter(|(rest, _)| !rest.is_empty())
     }
+}
+
+/// The path of a module relative to where packages, or the standard library, are usually installed.
+fn usual_place(file: &str) -> Option<(&str, Origin)> {
+    for packages in ["/site-packages/", "/dist-packages/"] {
+        if let Some((_, relative)) = file.rsplit_once(packages) {
+            return Some((relative, Origin::Site));
+        }
+    }
+    let (_, rest) = file.rsplit_once("/lib/python3.")?;
+    let (version, relative) = rest.split_once('/')?;
+    let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+    is_version.then_some((relative, Origin::Stdlib))
 }
 
 /// The path without empty parts, `.` and, as far as they cancel out, `..`; symbolic links are not known here.

@@ -1,7 +1,7 @@
 //! The process that a capture was recorded in.
 
 /// Facts about the recorded process. An empty string means that the capture does not say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// What was run, as reports name it: a script's file name, `-m module` or `-c`.
     pub program: String,
@@ -32,6 +32,8 @@ pub struct Process {
     /// Globs over the files whose allocations were recorded, with `!` in front over those whose were not; none if all
     /// were.
     pub recorded: Vec<String>,
+    /// Whether arguments, and directories outside packages, were left out.
+    pub is_redacted: bool,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     pub started_unix_ns: u64,
     /// From the start of the recording to the recorder's last look at the clock or the high-water mark, whichever is
@@ -46,18 +48,20 @@ pub struct Process {
 }
 
 /// How far a recording has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
     /// The recording was stopped in order.
+    #[default]
     Finished,
     /// The recording was not stopped: the program still runs, or it died.
     Recording,
 }
 
 /// Whether numbers are exact or estimates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sampling {
     /// Every allocation was recorded.
+    #[default]
     Exact,
     /// Numbers are estimates from samples.
     Sampled {

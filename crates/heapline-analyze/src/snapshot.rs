@@ -8,9 +8,11 @@ use crate::group::{Group, Stack};
 use crate::history::History;
 use crate::loader;
 use crate::loss::Loss;
+use crate::path::SearchPath;
 use crate::process::Process;
 use crate::timeline::Timeline;
 use crate::totals::Totals;
+use crate::tracemalloc_file::TracemallocFile;
 use crate::tree::{Place, Tree};
 
 /// One instant of a recording: every stack and what it allocated until then.
@@ -23,6 +25,8 @@ pub struct Snapshot {
     pub(crate) totals: Totals,
     pub(crate) losses: Vec<Loss>,
     pub(crate) history: History,
+    pub(crate) search_path: SearchPath,
+    pub(crate) tracemalloc: Option<TracemallocFile>,
     pub(crate) tree: Tree,
 }
 
@@ -75,6 +79,13 @@ impl Snapshot {
     #[must_use]
     pub fn losses(&self) -> &[Loss] {
         &self.losses
+    }
+
+    /// The file that `tracemalloc` wrote, if this is of none of our captures: then nothing is known of the process, nor
+    /// of anything but what was live.
+    #[must_use]
+    pub fn tracemalloc(&self) -> Option<&TracemallocFile> {
+        self.tracemalloc.as_ref()
     }
 
     /// How the memory of the whole process went over time.

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
 use crate::loader::{self, Origins};
+use crate::redaction::Originals;
 
 mod comparison;
 mod filter;
@@ -159,7 +160,26 @@ impl Traces {
         large: Vec<(u32, u64)>,
         limit: usize,
     ) -> Result<Self, Error> {
-        let (tree, origins) = loader::load_tree(&image)?;
+        Self::from_redacted(image, small, large, limit, &Originals::new())
+    }
+
+    /// The same of a capture in which files have other names than their own: these.
+    ///
+    /// # Errors
+    /// As [`Traces::from_bytes`].
+    pub fn from_redacted(
+        image: &[u8],
+        small: Vec<Block>,
+        large: Vec<(u32, u64)>,
+        limit: usize,
+        originals: &Originals,
+    ) -> Result<Self, Error> {
+        let (mut tree, origins) = loader::load_tree(&image)?;
+        for source in &mut tree.sources {
+            if let Some(file) = originals.get(&*source.file) {
+                Arc::make_mut(source).file = file.as_ref().into();
+            }
+        }
         let accounts = || small.iter().map(|block| block.account).chain(large.iter().map(|block| block.0));
         if let Some(account) = accounts().max().filter(|&most| most as usize >= origins.len()) {
             return Err(Error::damaged(format!("a block of account {account}, which does not exist")));

@@ -54,6 +54,17 @@ impl Trends {
         self.of.get(group)
     }
 
+    /// All groups that have a trend: growing ones first, as in [`Trends::growing`], then the others in their order.
+    #[must_use]
+    pub fn all(&self) -> Vec<(&Group, &Trend)> {
+        let growing = self.growing().into_iter().filter_map(|(group, _)| self.of.get_key_value(group));
+        let mut all: Vec<_> = growing.collect();
+        let first = all.len();
+        all.extend(self.of.iter().filter(|(_, trend)| trend.growth.is_none()));
+        all[first..].sort_unstable_by_key(|(group, _)| *group);
+        all
+    }
+
     /// Growing groups, fastest first; of each the rate counts of which it is fairly sure that it grows.
     #[must_use]
     pub fn growing(&self) -> Vec<(&Group, Rate)> {

@@ -58,13 +58,17 @@ std the standard library.";
 
 const DIFF_EXAMPLES: &str = "\
 Lines that an edit of the source moved are matched: app.py:14 (was :12). Sites
-of one capture only are marked new or gone.
+of one capture only are marked new or gone. Of two times of one capture, and
+with a file of tracemalloc (Snapshot.dump), only what was live is compared.
 
 Examples:
   heapline diff old.heapline new.heapline
   heapline diff old.heapline new.heapline --by function --order high-water-mark
   heapline diff old.heapline new.heapline --filter 'mypackage/**'
-  heapline diff old.heapline new.heapline --json | jq '.change'";
+  heapline diff old.heapline new.heapline --json | jq '.change'
+  heapline diff app.heapline --from 30s --to 10m
+  heapline diff app.heapline --from 50% --by function
+  heapline diff old.pickle new.heapline";
 
 /// A memory profiler for Python: where a program's memory went, exactly.
 #[derive(Debug, Parser)]
@@ -85,8 +89,10 @@ pub(crate) enum Command {
     /// Show what is in a capture
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArguments),
-    /// Show what changed between two captures
+    /// Show what changed between two captures, or between two times of one
     #[command(after_help = DIFF_EXAMPLES)]
+    #[command(override_usage = "heapline diff [OPTIONS] <BEFORE> <AFTER>\n       \
+        heapline diff [OPTIONS] <CAPTURE> --from <T1> --to <T2>")]
     Diff(DiffArguments),
 }
 
@@ -115,6 +121,9 @@ pub(crate) struct RunArguments {
     /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable
     #[arg(long = "record", value_name = "GLOB")]
     pub(crate) recorded: Vec<String>,
+    /// Leave out of the capture the program's arguments, and directories that are not of packages
+    #[arg(long)]
+    pub(crate) redact: bool,
     /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
     #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
     #[arg(default_value = "line", hide_possible_values = true)]
@@ -153,10 +162,17 @@ pub(crate) struct ReportArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct DiffArguments {
-    /// Capture file to compare with
+    /// Capture, or file of tracemalloc, to compare with; with --from or --to, the capture that they are times of
     pub(crate) before: PathBuf,
-    /// Capture file to compare
-    pub(crate) after: PathBuf,
+    /// Capture, or file of tracemalloc, to compare
+    #[arg(required_unless_present_any = ["from", "to"], conflicts_with_all = ["from", "to"])]
+    pub(crate) after: Option<PathBuf>,
+    /// Compare two times of one capture, from this one: 9.8s, 2m30s, 50% [default with --to: the start]
+    #[arg(long, value_name = "T1")]
+    from: Option<TimePoint>,
+    /// ... to this one [default with --from: the end]
+    #[arg(long, value_name = "T2")]
+    to: Option<TimePoint>,
     /// Group allocations by line, function, file, module, stack or thread
     #[arg(long, value_name = "WHAT", value_parser = grouping_parser())]
     #[arg(default_value = "line", hide_possible_values = true)]
@@ -345,7 +361,19 @@ impl ReportArguments {
 
 impl DiffArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
-        self.selection.into_options(By::Group(self.by), self.order)
+        let is_of_times = self.from.is_some() || self.to.is_some();
+        if is_of_times && self.order != OrderBy::LiveBytes {
+            let order = self.order;
+            return Err(Refusal::mistake(&format!(
+                "--order {order} cannot be used with --from and --to: of a time only what was live is known"
+            )));
+        }
+        let mut options = self.selection.into_options(By::Group(self.by), self.order)?;
+        if is_of_times {
+            let (start, end) = (TimePoint::Elapsed(0), TimePoint::Part(1.0));
+            options.period = Period::Between(self.from.unwrap_or(start), self.to.unwrap_or(end));
+        }
+        Ok(options)
     }
 }
 

@@ -92,7 +92,7 @@ impl<'a> Serialize for ProcessObject<'a> {
             Sampling::Exact => None,
             Sampling::Sampled { interval_bytes } => Some(interval_bytes),
         };
-        let mut object = serializer.serialize_struct("process", 17)?;
+        let mut object = serializer.serialize_struct("process", 19)?;
         object.serialize_field("program", &known(&process.program))?;
         object.serialize_field("arguments", &process.arguments)?;
         object.serialize_field("pid", &process.pid)?;
@@ -106,6 +106,7 @@ impl<'a> Serialize for ProcessObject<'a> {
         object.serialize_field("frame_access", &known(&process.frame_access))?;
         object.serialize_field("free_lists", &known(&process.free_lists))?;
         object.serialize_field("recorded", &process.recorded)?;
+        object.serialize_field("redacted", &process.is_redacted)?;
         object.serialize_field("started_unix_ns", &process.started_unix_ns)?;
         object.serialize_field("duration_ns", &process.duration_ns)?;
         let finished = process.status == Status::Finished;
@@ -231,7 +232,7 @@ fn frame_fields<S: Serializer>(
     source_fields::<S>(object, &frame.source)?;
     // Lines count from 1; an unknown one is null.
     object.serialize_field(line_key, &(frame.line > 0).then_some(frame.line))?;
-    object.serialize_field("function", &*frame.function)
+    object.serialize_field("function", &Some(&*frame.function).filter(|name| !name.is_empty()))
 }
 
 fn source_fields<S: Serializer>(object: &mut S::SerializeStruct, source: &Source) -> Result<(), S::Error> {

@@ -85,16 +85,15 @@ fn no_such_command(word: &str, near: &str) -> String {
 fn with_arguments(subcommand: &str) -> String {
     let definition = argument::definition();
     let found = definition.find_subcommand(subcommand);
-    let names =
-        found.into_iter().flat_map(clap::Command::get_positionals).filter(|name| name.is_required_set());
+    let names = found.into_iter().flat_map(clap::Command::get_positionals);
     let names = names.flat_map(|name| name.get_value_names().unwrap_or_default());
     names.fold(subcommand.to_owned(), |usage, name| format!("{usage} {name}"))
 }
 
-/// `--by <WHAT>` in its two parts, the second without brackets.
+/// `--by <WHAT>` in its two parts, the second without brackets; `[AFTER]` is a word that may be missing.
 fn option_and_value(argument: &str) -> (&str, &str) {
     let (option, value) = argument.split_once(' ').unwrap_or((argument, ""));
-    (option, value.trim_matches(['<', '>']))
+    (option.trim_matches(['[', ']']), value.trim_matches(['<', '>']))
 }
 
 fn words(value: &ContextValue) -> Vec<String> {

@@ -56,4 +56,6 @@ meta_keys! {
     /// A glob over files whose allocations were recorded and no others, or with `!` in front over files whose were not;
     /// repeated.
     Recorded = "recorded",
+    /// `yes`: the words that the program was started with, and directories outside packages, were left out.
+    Redacted = "redacted",
 }

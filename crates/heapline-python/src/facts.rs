@@ -10,6 +10,10 @@ use pyo3::types::{PyList, PyString};
 
 /// Longest argument that is kept, in characters: some programs are given whole documents.
 const MAX_ARGUMENT_CHARS: usize = 4096;
+/// Arguments that are kept: a shell may have put thousands of file names for a pattern.
+const MAX_ARGUMENTS: usize = 256;
+/// Longest name of a directory that is kept, in characters; the system has none that is longer.
+const MAX_PATH_CHARS: usize = 4096;
 
 /// The facts, for a program that reports are to name `program`.
 pub(crate) fn collect(py: Python<'_>, program: &str) -> PyResult<Vec<(MetaKey, String)>> {
@@ -27,7 +31,7 @@ pub(crate) fn collect(py: Python<'_>, program: &str) -> PyResult<Vec<(MetaKey, S
         ),
         (MetaKey::HeaplineVersion, env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    for argument in strings(&sys.getattr("argv")?) {
+    for argument in strings(&sys.getattr("argv")?).into_iter().take(MAX_ARGUMENTS) {
         facts.push((MetaKey::Argument, argument.chars().take(MAX_ARGUMENT_CHARS).collect()));
     }
     let installation = Installation::of(&sys)?;
@@ -41,6 +45,11 @@ pub(crate) fn collect(py: Python<'_>, program: &str) -> PyResult<Vec<(MetaKey, S
         let directory = working_directory.join(directory);
         if !installation.contains(&directory) {
             facts.push((MetaKey::ProgramPath, directory.to_string_lossy().into_owned()));
+        }
+    }
+    for (_, fact) in &mut facts {
+        if let Some((end, _)) = fact.char_indices().nth(MAX_PATH_CHARS) {
+            fact.truncate(end);
         }
     }
     Ok(facts)

@@ -10,6 +10,7 @@ mod call_tree;
 mod cli;
 mod difference;
 mod error;
+mod history;
 mod process;
 mod snapshot;
 mod statistic;
@@ -29,6 +30,8 @@ mod layer;
 mod program;
 #[cfg(recordable)]
 mod recorder;
+#[cfg(recordable)]
+mod recording;
 #[cfg(recordable)]
 mod run;
 #[cfg(unix)]
@@ -57,6 +60,8 @@ mod _native {
     use crate::difference::Difference;
     #[pymodule_export]
     use crate::error::{CaptureError, HeaplineError, TracingError, UnsupportedError};
+    #[pymodule_export]
+    use crate::history::{AgeClass, Ages, Growth, LiveChange, Moment, Site, Timeline, Trend};
     #[pymodule_export]
     use crate::layer::Layer;
     #[pymodule_export]

@@ -34,6 +34,7 @@ pub(crate) struct Process {
     /// ``"first_site"``, at the line that first used their memory.
     free_lists: String,
     recorded: Vec<String>,
+    redacted: bool,
     /// Wall-clock start of the recording, nanoseconds since 1970 UTC.
     started_unix_ns: u64,
     /// Length of the recording until the recorder last looked at its clock, nanoseconds.
@@ -62,6 +63,7 @@ impl Process {
             frame_access: process.frame_access.clone(),
             free_lists: process.free_lists.clone(),
             recorded: process.recorded.clone(),
+            redacted: process.is_redacted,
             started_unix_ns: process.started_unix_ns,
             duration_ns: process.duration_ns,
             finished: process.status == Status::Finished,

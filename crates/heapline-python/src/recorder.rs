@@ -7,9 +7,9 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heapline_analyze::{Filter, RecordingFilter};
+use heapline_analyze::Filter;
 use heapline_format::MetaKey;
-use heapline_trace::{FrameAccess, Limits, StackFilter};
+use heapline_trace::{FrameAccess, Limits};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -19,6 +19,7 @@ use pyo3::types::PyCFunction;
 use crate::error::{self, TracingError};
 use crate::facts;
 use crate::interpreter;
+use crate::recording::{self, Wishes};
 use crate::snapshot::Snapshot;
 
 /// Whether the recording that goes on belongs to `heapline run`. Only changed and read with the GIL held.
@@ -60,15 +61,14 @@ const _: () = {
     *,
     include = Vec::new(),
     exclude = Vec::new(),
+    redact = false,
     max_nodes = 2_097_152,
     fold_after_nodes = 344_064,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
-#[pyo3(
-    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=344064, \
-    max_codes=262144, max_string_bytes=33554432)"
-)]
+#[pyo3(text_signature = "(output=None, *, include=(), exclude=(), redact=False, max_nodes=2097152, \
+    fold_after_nodes=344064, max_codes=262144, max_string_bytes=33554432)")]
 #[expect(
     clippy::too_many_arguments,
     clippy::needless_pass_by_value,
@@ -79,6 +79,7 @@ pub(crate) fn start(
     output: Option<PathBuf>,
     include: Vec<String>,
     exclude: Vec<String>,
+    redact: bool,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
@@ -91,19 +92,12 @@ pub(crate) fn start(
     meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
     meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));
     let filter = Filter::new(&include, &exclude).map_err(|error| error::from_question(&error))?;
-    let filter = (include.len() + exclude.len() > 0).then(|| stack_filter(filter, &meta));
-    let options = heapline_trace::Options { output, meta, limits, jit: interpreter::has_jit(py), filter };
+    let filter = (include.len() + exclude.len() > 0).then_some(filter);
+    let wishes = Wishes { filter, redact, limits, jit: interpreter::has_jit(py) };
+    let options = recording::options(output, &meta, wishes);
     stop_at_exit(py)?;
     begin(py, options, Owner::Program).map_err(|error| error::from_trace(&error))?;
     warn_of_slow_frames(py)
-}
-
-/// What decides for a stack by the file of its innermost frame whether it is recorded. Stacks without a frame are
-/// recorded: no pattern can mean them.
-pub(crate) fn stack_filter(filter: Filter, facts: &[(MetaKey, String)]) -> StackFilter {
-    let filter = RecordingFilter::new(filter, facts);
-    let keep = move |lines: &[(&str, u32)]| lines.first().is_none_or(|(file, _)| filter.allows(file));
-    StackFilter { depth: 1, keep: Box::new(keep) }
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.

@@ -18,15 +18,14 @@ pub(crate) const REASON: &str =
     *,
     include = Vec::new(),
     exclude = Vec::new(),
+    redact = false,
     max_nodes = 2_097_152,
     fold_after_nodes = 344_064,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
-#[pyo3(
-    text_signature = "(output=None, *, include=(), exclude=(), max_nodes=2097152, fold_after_nodes=344064, \
-    max_codes=262144, max_string_bytes=33554432)"
-)]
+#[pyo3(text_signature = "(output=None, *, include=(), exclude=(), redact=False, max_nodes=2097152, \
+    fold_after_nodes=344064, max_codes=262144, max_string_bytes=33554432)")]
 #[expect(
     clippy::too_many_arguments,
     clippy::needless_pass_by_value,
@@ -36,12 +35,13 @@ pub(crate) fn start(
     output: Option<PathBuf>,
     include: Vec<String>,
     exclude: Vec<String>,
+    redact: bool,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
     max_string_bytes: usize,
 ) -> PyResult<()> {
-    let _ = (output, include, exclude, max_nodes, fold_after_nodes, max_codes, max_string_bytes);
+    let _ = (output, include, exclude, redact, max_nodes, fold_after_nodes, max_codes, max_string_bytes);
     Err(UnsupportedError::new_err(REASON))
 }
 

@@ -13,6 +13,7 @@ use crate::facts;
 use crate::interpreter;
 use crate::program::{Outcome, Program};
 use crate::recorder::{self, Owner};
+use crate::recording::{self, Wishes};
 
 /// Exit status when there was nothing to run or no way to record it.
 const CANNOT_RUN: i32 = 2;
@@ -21,7 +22,7 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// Runs a program and returns its exit status, or raises its `SystemExit`.
 pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
-    let RunOptions { quiet, output, recorded, recorded_globs, report, target, arguments } = options;
+    let RunOptions { quiet, output, recorded, recorded_globs, redact, report, target, arguments } = options;
     let program = match Program::find(py, &target, arguments)? {
         Ok(program) => program,
         Err(reason) => {
@@ -41,13 +42,8 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
     meta.extend(recorded_globs.into_iter().map(|glob| (MetaKey::Recorded, glob)));
     let output = output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)));
     let jit = interpreter::has_jit(py);
-    let options = |output| heapline_trace::Options {
-        output,
-        meta: meta.clone(),
-        limits: heapline_trace::Limits::default(),
-        jit,
-        filter: recorded.as_ref().map(|filter| recorder::stack_filter(filter.clone(), &meta)),
-    };
+    let wishes = Wishes { filter: recorded, redact, limits: heapline_trace::Limits::default(), jit };
+    let options = |output| recording::options(output, &meta, wishes.clone());
     let program = program.prepare(py)?;
     if let Err(error) = start(py, output, options) {
         eprintln!("heapline: {error}");

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::call_tree::CallTree;
 use crate::difference::Difference;
 use crate::error;
+use crate::history::{Ages, Growth, Timeline, Trend, time_ns};
 use crate::process::{Loss, Process, Totals};
 use crate::statistic::Statistic;
 
@@ -101,6 +102,82 @@ impl Snapshot {
         let mut differences = py.detach(|| self.inner.diff(before, by, order, &filter));
         differences.truncate(top.unwrap_or(usize::MAX));
         Ok(differences.iter().map(|row| Difference::new(before, &self.inner, row)).collect())
+    }
+
+    /// How the memory of the whole process went over time.
+    #[pyo3(signature = (most = None))]
+    fn timeline(&self, py: Python<'_>, most: Option<usize>) -> PyResult<Timeline> {
+        match most {
+            Some(0) => Err(PyValueError::new_err("most must be above 0")),
+            Some(most) => Timeline::new(py, &self.inner.timeline().condensed(most)),
+            None => Timeline::new(py, self.inner.timeline()),
+        }
+    }
+
+    /// What was live at a time, by group. See the stub for the arguments.
+    #[pyo3(signature = (time, by = "line", *, include = Vec::new(), exclude = Vec::new(), top = None))]
+    #[pyo3(text_signature = "($self, time, by='line', *, include=(), exclude=(), top=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    fn live_at(
+        &self,
+        time: &Bound<'_, PyAny>,
+        by: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        top: Option<usize>,
+    ) -> PyResult<Growth> {
+        let (by, filter) = (choice(by)?, filter(&include, &exclude)?);
+        let to_ns = time_ns(time, &self.inner)?;
+        let growth = time.py().detach(|| self.inner.growth(0, to_ns, by, &filter));
+        Growth::new(time.py(), &self.inner, &growth, top)
+    }
+
+    /// How live memory changed between two times, by group. See the stub for the arguments.
+    #[pyo3(signature = (between, by = "line", *, include = Vec::new(), exclude = Vec::new(), top = None))]
+    #[pyo3(text_signature = "($self, between, by='line', *, include=(), exclude=(), top=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    fn growth(
+        &self,
+        py: Python<'_>,
+        between: (Bound<'_, PyAny>, Bound<'_, PyAny>),
+        by: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        top: Option<usize>,
+    ) -> PyResult<Growth> {
+        let (by, filter) = (choice(by)?, filter(&include, &exclude)?);
+        let (from_ns, to_ns) = (time_ns(&between.0, &self.inner)?, time_ns(&between.1, &self.inner)?);
+        if from_ns > to_ns {
+            return Err(PyValueError::new_err("the first time is later than the second"));
+        }
+        let growth = py.detach(|| self.inner.growth(from_ns, to_ns, by, &filter));
+        Growth::new(py, &self.inner, &growth, top)
+    }
+
+    /// How old is what is live, with the biggest group of each age. See the stub for the arguments.
+    #[pyo3(signature = (by = "line", *, include = Vec::new(), exclude = Vec::new()))]
+    #[pyo3(text_signature = "($self, by='line', *, include=(), exclude=())")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    fn ages(&self, py: Python<'_>, by: &str, include: Vec<String>, exclude: Vec<String>) -> PyResult<Ages> {
+        let (by, filter) = (choice(by)?, filter(&include, &exclude)?);
+        let ages = py.detach(|| self.inner.ages(by, &filter));
+        Ages::new(py, &self.inner, &ages)
+    }
+
+    /// What will become of each group's memory, growing ones first. See the stub for the arguments.
+    #[pyo3(signature = (by = "line", *, include = Vec::new(), exclude = Vec::new()))]
+    #[pyo3(text_signature = "($self, by='line', *, include=(), exclude=())")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    fn trends(
+        &self,
+        py: Python<'_>,
+        by: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+    ) -> PyResult<Vec<Trend>> {
+        let (by, filter) = (choice(by)?, filter(&include, &exclude)?);
+        let trends = py.detach(|| self.inner.trends(by, &filter));
+        Ok(trends.all().into_iter().map(|(group, trend)| Trend::new(&self.inner, group, trend)).collect())
     }
 
     /// Who called the code that a statistic stands for when it allocated, as a tree.

@@ -58,6 +58,28 @@ impl Frame {
     }
 }
 
+/// The frame of a line or function.
+pub(crate) fn frame_of(group: &Group) -> Option<Frame> {
+    group.frame().map(Frame::new)
+}
+
+/// The frames of a stack, most recent first.
+pub(crate) fn frames_of(snapshot: &heapline_analyze::Snapshot, group: &Group) -> Vec<Frame> {
+    match group {
+        Group::Stack(stack) => snapshot.frames(*stack).map(|group| Frame::of_group(&group)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The name of a thread, or of that of a stack.
+pub(crate) fn thread_of(snapshot: &heapline_analyze::Snapshot, group: &Group) -> Option<String> {
+    match group {
+        Group::Thread(name) => Some(name.to_string()),
+        Group::Stack(stack) => snapshot.thread(*stack).map(str::to_owned),
+        _ => None,
+    }
+}
+
 #[pymethods]
 impl Frame {
     fn __repr__(&self) -> String {
@@ -147,27 +169,19 @@ impl Statistic {
     /// The frame that allocated, ``None`` unless grouped by line or function (whose line is its first).
     #[getter]
     fn frame(&self) -> Option<Frame> {
-        self.group.frame().map(Frame::new)
+        frame_of(&self.group)
     }
 
     /// The frames of the stack, most recent first; empty unless grouped by stack.
     #[getter]
     fn stack<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let frames: Vec<Frame> = match self.group {
-            Group::Stack(stack) => self.snapshot.frames(stack).map(|group| Frame::of_group(&group)).collect(),
-            _ => Vec::new(),
-        };
-        PyTuple::new(py, frames)
+        PyTuple::new(py, frames_of(&self.snapshot, &self.group))
     }
 
     /// Name of the thread that allocated, ``None`` unless grouped by thread or stack, or when it is not known.
     #[getter]
     fn thread(&self) -> Option<String> {
-        match &self.group {
-            Group::Thread(name) => Some(name.to_string()),
-            Group::Stack(stack) => self.snapshot.thread(*stack).map(str::to_owned),
-            _ => None,
-        }
+        thread_of(&self.snapshot, &self.group)
     }
 
     fn __repr__(&self) -> String {

@@ -16,6 +16,7 @@ use crate::error;
 use crate::facts;
 use crate::interpreter;
 use crate::recorder;
+use crate::recording;
 use crate::traces::LazyTraces;
 
 /// The layer of the module.
@@ -66,7 +67,7 @@ pub(crate) fn _open_tracing(
         let keeps = decision(&filters, traceback_limit as usize);
         StackFilter { depth, keep: Box::new(keeps) }
     });
-    let options = Options { output: None, meta, limits: Limits::default(), jit, filter };
+    let options = Options { output: None, meta, limits: Limits::default(), jit, filter, file_names: None };
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of PyO3's
     // loads in no other. A Python function is calling.
     let opened = unsafe { heapline_trace::open_layer(options) };
@@ -128,10 +129,12 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
     // SAFETY: as in `_open_tracing`.
     let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer) };
     let frozen = frozen.map_err(|error| error::from_trace(&error))?;
+    // While the GIL is not held, the recorder may be asking for names.
+    let originals = recording::originals();
     let traces = py.detach(|| {
         let blocks = frozen.blocks.into_iter();
         let blocks = blocks.map(|block| Block { account: block.account, size: block.size }).collect();
-        let traces = Traces::from_bytes(&frozen.image, blocks, frozen.large, limit)?;
+        let traces = Traces::from_redacted(&frozen.image, blocks, frozen.large, limit, &originals)?;
         if tracing.late_filters.is_empty() {
             return Ok(traces);
         }
@@ -201,6 +204,8 @@ pub(crate) fn _get_object_traceback<'py>(
         frames.push(("<unknown>".to_owned(), 0));
     }
     frames.truncate(TRACEBACK_LIMIT.load(Ordering::Relaxed) as usize);
+    let frames: Vec<(String, u32)> =
+        frames.into_iter().map(|(file, line)| (recording::original(file), line)).collect();
     PyTuple::new(py, frames).map(Some)
 }
 

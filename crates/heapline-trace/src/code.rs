@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use crate::block_table::{Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
 use crate::ffi::{Api, PyObject, copy_string, with_errors_aside};
+use crate::file_names::FileNames;
 use crate::layout::{Layout, read};
 use crate::string_table::StringTable;
 
@@ -49,6 +50,7 @@ pub(crate) struct CodeTable {
     /// Children that dead code objects had, by parent and place.
     dormant: FxHashMap<(u32, u32), u32>,
     names: Names,
+    file_names: Option<FileNames>,
 }
 
 /// How metadata is read from a code object.
@@ -76,6 +78,7 @@ impl CodeTable {
             by_address: FxHashMap::default(),
             dormant: FxHashMap::default(),
             names: layout.map_or(Names::Attributes, Names::Fields),
+            file_names: None,
         };
         let other = strings
             .intern(capture, OTHER_NAME)
@@ -84,6 +87,11 @@ impl CodeTable {
             Ok(OTHER) => Ok(table),
             _ => Err(std::io::Error::from(std::io::ErrorKind::StorageFull)),
         }
+    }
+
+    /// Has files called by other names; before any code object is known.
+    pub(crate) fn set_file_names(&mut self, file_names: Option<FileNames>) {
+        self.file_names = file_names;
     }
 
     /// Parts with the capture's file.
@@ -240,30 +248,38 @@ impl CodeTable {
     /// # Safety
     /// As for [`Self::watch`].
     unsafe fn metadata(
-        &self,
+        &mut self,
         api: &Api,
         capture: &mut Capture,
         strings: &mut StringTable,
         object: *mut PyObject,
     ) -> Result<Code, Full> {
+        // What is left of a long name says something else: it is given another one first.
+        let file_limit = if self.file_names.is_some() { usize::MAX } else { NAME_CHARACTERS };
         // SAFETY: the object is alive; its name and file are `str` objects that it owns.
         let (filename, name, first_line, flags) = unsafe {
             match self.names {
                 Names::Fields(layout) => {
                     let object = object.cast_const().cast::<u8>();
                     (
-                        copy_string(api, read(object, layout.code_filename), NAME_CHARACTERS),
+                        copy_string(api, read(object, layout.code_filename), file_limit),
                         copy_string(api, read(object, layout.code_name), NAME_CHARACTERS),
                         read::<i32>(object, layout.code_first_line),
                         read::<i32>(object, layout.code_flags),
                     )
                 }
-                Names::Attributes => with_errors_aside(api, || attributes(api, object)),
+                Names::Attributes => with_errors_aside(api, || attributes(api, object, file_limit)),
             }
         };
         if filename.is_none() || name.is_none() {
             capture.lost(LossKind::Names).fetch_add(1, Ordering::Relaxed);
         }
+        let filename = match (&mut self.file_names, filename) {
+            (Some(names), Some(file)) => {
+                Some((names.rename)(&file).chars().take(NAME_CHARACTERS).collect::<String>())
+            }
+            (_, filename) => filename,
+        };
         Ok(Code {
             filename: strings.intern(capture, filename.as_deref().unwrap_or(""))?,
             name: strings.intern(capture, name.as_deref().unwrap_or(""))?,
@@ -274,16 +290,20 @@ impl CodeTable {
 }
 
 /// Metadata by attributes. A code object's attributes are plain members: reading them runs no Python code.
-unsafe fn attributes(api: &Api, object: *mut PyObject) -> (Option<String>, Option<String>, i32, i32) {
+unsafe fn attributes(
+    api: &Api,
+    object: *mut PyObject,
+    file_limit: usize,
+) -> (Option<String>, Option<String>, i32, i32) {
     // SAFETY: the object is a live code object; every attribute read is a new reference that is released.
     unsafe {
-        let text = |attribute: &std::ffi::CStr| {
+        let text = |attribute: &std::ffi::CStr, limit: usize| {
             let value = (api.getattr)(object, attribute.as_ptr());
             if value.is_null() {
                 (api.error_clear)();
                 return None;
             }
-            let text = copy_string(api, value, NAME_CHARACTERS);
+            let text = copy_string(api, value, limit);
             (api.decref)(value);
             text
         };
@@ -298,8 +318,8 @@ unsafe fn attributes(api: &Api, object: *mut PyObject) -> (Option<String>, Optio
             number
         };
         (
-            text(c"co_filename"),
-            text(c"co_qualname").or_else(|| text(c"co_name")),
+            text(c"co_filename", file_limit),
+            text(c"co_qualname", NAME_CHARACTERS).or_else(|| text(c"co_name", NAME_CHARACTERS)),
             number(c"co_firstlineno"),
             number(c"co_flags"),
         )

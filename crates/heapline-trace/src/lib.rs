@@ -28,6 +28,7 @@ mod errno;
 mod error;
 mod fast_path;
 pub mod ffi;
+mod file_names;
 mod fork;
 mod frame;
 mod got;
@@ -67,6 +68,7 @@ mod verification;
 mod walker;
 
 pub use error::Error;
+pub use file_names::{FileNames, Rename};
 pub use hidden::call_without_callers;
 pub use layer::{
     FrozenLayer, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_memory, open_layer,

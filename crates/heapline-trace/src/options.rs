@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use heapline_format::MetaKey;
 
+use crate::file_names::FileNames;
 use crate::limits::Limits;
 use crate::stack_filter::StackFilter;
 
@@ -21,4 +22,6 @@ pub struct Options {
     pub jit: bool,
     /// Which stacks are recorded; `None` records all.
     pub filter: Option<StackFilter>,
+    /// What the capture calls files; `None` for their own names.
+    pub file_names: Option<FileNames>,
 }

@@ -184,6 +184,7 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
             None => Error::Memory(reason),
         })?;
     *session.has_base.get_mut() = has_base;
+    session.recorder.get_mut().tree.set_file_names(options.file_names);
     session.recorder.get_mut().tree.set_filter(options.filter);
     fork::register();
     let version = session.recorder.get_mut().walker.fast_version();

@@ -20,6 +20,7 @@ use crate::domain::DomainAccounts;
 use crate::edge_list::{Edge, EdgeList};
 use crate::errno::preserving_errno;
 use crate::ffi::{Api, PyObject};
+use crate::file_names::FileNames;
 use crate::frame::{self, Frames, RawFrame};
 use crate::layout::Layout;
 use crate::limits::Limits;
@@ -116,6 +117,11 @@ impl Tree {
             assert_eq!(made, (number as u32, number as u32));
         }
         Ok(tree)
+    }
+
+    /// Has files called by other names; before any code object is known.
+    pub(crate) fn set_file_names(&mut self, file_names: Option<FileNames>) {
+        self.codes.set_file_names(file_names);
     }
 
     /// Has stacks dropped that a filter does not keep; those that are known already are asked about anew.

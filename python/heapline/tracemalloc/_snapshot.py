@@ -1,5 +1,6 @@
 """Snapshots: the traces of an instant."""
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,8 +42,8 @@ class Snapshot(Exchanged):
         self.traceback_limit = traceback_limit
 
     def dump(self, filename: Any) -> None:
-        """Write the snapshot to a file that the standard module reads as well."""
-        with open(filename, "wb") as file:
+        """Write the snapshot to a file that the standard module reads as well. A new file is for its owner alone."""
+        with open(filename, "wb", opener=open_private) as file:
             face.pickle.dump(self, file, face.pickle.HIGHEST_PROTOCOL)
 
     @staticmethod
@@ -146,6 +147,11 @@ class Snapshot(Exchanged):
         if hasattr(self, "collected_size"):
             rows = Differences(rows, self.collected_size, getattr(self, "collected_count", 0))
         return rows
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file; nobody else may read one that is made for it: it names files of the program."""
+    return os.open(path, flags, 0o600)
 
 
 def check(key_type: Any, cumulative: bool) -> None:

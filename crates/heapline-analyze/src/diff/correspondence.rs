@@ -31,12 +31,26 @@ struct Side {
     points: Vec<(Vec<Point>, Vec<u32>)>,
 }
 
+/// What both sides know of code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Qualified names of functions.
+    Names,
+    /// Only the last part of those names.
+    BareNames,
+    /// Files and lines, no functions: nothing tells what an edit has moved, so numbers of lines have to agree.
+    Lines,
+}
+
 impl Correspondence {
-    /// Compares the code of two snapshots. With `bare_names`, only the last part of qualified names counts.
-    pub(super) fn new(trees: [&Tree; 2], bare_names: bool) -> Self {
+    /// Compares the code of two snapshots.
+    pub(super) fn new(trees: [&Tree; 2], known: Known) -> Self {
         let (file_count, files) = number_sources(trees, |source| &source.path);
         let (_, modules) = number_sources(trees, |source| &source.module);
-        let names = number_names(trees, bare_names);
+        let names = match known {
+            Known::Lines => trees.map(|tree| vec![Name { number: 0, is_common: true }; tree.names.len()]),
+            Known::Names | Known::BareNames => number_names(trees, known == Known::BareNames),
+        };
         let [before_files, after_files] = files;
         let [before_modules, after_modules] = modules;
         let [before_names, after_names] = names;
@@ -57,7 +71,11 @@ impl Correspondence {
             next += before.len() as u32;
             after_numbers.extend((next..).take(after.len()));
             next += after.len() as u32;
-            for (i, j) in align(before, after, &mut budget) {
+            let pairs = match known {
+                Known::Lines => equal(before, after),
+                Known::Names | Known::BareNames => align(before, after, &mut budget),
+            };
+            for (i, j) in pairs {
                 after_numbers[j] = before_numbers[i];
             }
         }
@@ -124,6 +142,12 @@ impl Side {
         }
         points
     }
+}
+
+/// Pairs the points, given in order, that are the same in both.
+fn equal(before: &[Point], after: &[Point]) -> Vec<(usize, usize)> {
+    let find = |point: &Point| before.binary_search_by_key(&point.key(), Point::key).ok();
+    after.iter().enumerate().filter_map(|(j, point)| Some((find(point)?, j))).collect()
 }
 
 /// For each place the bytes and number of all allocations that were made there.

@@ -60,6 +60,7 @@ fn facts_about_the_process_are_read() {
         frame_access: "interpreter".into(),
         free_lists: "first_site".into(),
         recorded: vec![],
+        is_redacted: false,
         started_unix_ns: 5,
         duration_ns: 6,
         status: Status::Finished,

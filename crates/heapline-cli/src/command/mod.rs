@@ -14,12 +14,20 @@ use crate::progress::Progress;
 use crate::terminal::Terminal;
 use crate::text;
 
+/// How a file is read.
+type Read = fn(&Path, &mut dyn FnMut(u64, u64)) -> Result<Snapshot, Error>;
+
 /// Reads a capture, and shows progress on `err` if that takes long.
 fn open(path: &Path, err: &mut dyn Write, terminal: &Terminal) -> Result<Snapshot, Refusal> {
+    open_by(Snapshot::open_with_progress, path, err, terminal)
+}
+
+/// The same by another function.
+fn open_by(read: Read, path: &Path, err: &mut dyn Write, terminal: &Terminal) -> Result<Snapshot, Refusal> {
     let shown = text::printable(&path.to_string_lossy(), terminal.unicode);
     let result = {
         let mut progress = Progress::new(terminal.err_is_terminal.then_some(err), &shown, terminal.columns());
-        Snapshot::open_with_progress(path, &mut |done, all| progress.update(done, all))
+        read(path, &mut |done, all| progress.update(done, all))
     };
     result.map_err(|error| {
         let why = match &error {

@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub recorded: Option<Filter>,
     /// The globs of that filter as they were given.
     pub recorded_globs: Vec<String>,
+    /// Whether the capture is to tell nothing of arguments, and of directories outside packages.
+    pub redact: bool,
     /// What the report shows.
     pub report: ReportOptions,
     /// What to run.
@@ -41,8 +43,17 @@ pub(crate) fn parse(words: &[OsString], terminal: &Terminal) -> Result<RunOption
     let target = split.target.ok_or_else(|| {
         Refusal::mistake("nothing to run: give a SCRIPT, -m MODULE or -c CODE (see heapline run --help)")
     })?;
-    let (quiet, output) = (parsed.quiet, parsed.output.clone());
+    let (quiet, output, redact) = (parsed.quiet, parsed.output.clone(), parsed.redact);
     let (recorded, recorded_globs) = (parsed.recorded()?, parsed.recorded.clone());
     let report = parsed.report_options()?;
-    Ok(RunOptions { quiet, output, recorded, recorded_globs, report, target, arguments: split.arguments })
+    Ok(RunOptions {
+        quiet,
+        output,
+        recorded,
+        recorded_globs,
+        redact,
+        report,
+        target,
+        arguments: split.arguments,
+    })
 }

@@ -2,6 +2,7 @@
 
 use heapline_analyze::{Sampling, Snapshot, Status};
 
+use super::is_of_captures;
 use crate::number;
 use crate::page::{Page, Span, Style};
 use crate::report::heading::write_recording;
@@ -12,11 +13,25 @@ use crate::text;
 const PROGRAM_COLUMNS: usize = 20;
 
 pub(super) fn write(page: &mut Page, before: &Snapshot, after: &Snapshot) {
-    write_recording(page, "before:", before);
-    write_recording(page, "after: ", after);
-    write_caveats(page, before, after);
+    write_side(page, "before:", before);
+    write_side(page, "after: ", after);
+    if is_of_captures(before, after) {
+        write_caveats(page, before, after);
+    } else {
+        let text = "tracemalloc knows what was live, by file and line: nothing else is compared, and lines that an \
+                    edit has moved are gone and new";
+        page.paragraph(Style::Warning, text, 2);
+    }
     page.gap();
     write_totals(page, before, after);
+}
+
+/// Which recording this is, or which other snapshot.
+fn write_side(page: &mut Page, lead: &str, snapshot: &Snapshot) {
+    let Some(file) = snapshot.tracemalloc() else { return write_recording(page, lead, snapshot) };
+    let blocks = number::counted(snapshot.totals().live_count, "block", "blocks");
+    let frames = number::counted(file.traceback_limit.into(), "frame", "frames");
+    page.paragraph(Style::Plain, &format!("{lead} tracemalloc snapshot, {blocks} with {frames} at most"), 2);
 }
 
 /// What makes the two recordings less than comparable, a line each.
@@ -47,18 +62,26 @@ fn write_caveats(page: &mut Page, before: &Snapshot, after: &Snapshot) {
 /// The totals before, after, and what changed, as a table.
 fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
     let (old, new) = (before.totals(), after.totals());
-    let ended = [before, after].iter().all(|snapshot| snapshot.process().status == Status::Finished);
+    let ended = is_of_captures(before, after)
+        && [before, after].iter().all(|snapshot| snapshot.process().status == Status::Finished);
     let live = if ended { "live at the end" } else { "live" };
     let exact: fn(u64) -> String = number::bytes;
     let lines = [
         (live, exact, Some(old.live_bytes), Some(new.live_bytes)),
         ("high-water mark", exact, Some(old.high_water_mark_bytes), Some(new.high_water_mark_bytes)),
         ("largest RSS", number::bytes_rounded, old.max_rss_bytes, new.max_rss_bytes),
-        ("allocations", number::count, Some(old.allocated_count), Some(new.allocated_count)),
+        (
+            "allocations",
+            number::count as fn(u64) -> String,
+            Some(old.allocated_count),
+            Some(new.allocated_count),
+        ),
     ];
+    let blocks = [("blocks", number::count as fn(u64) -> String, Some(old.live_count), Some(new.live_count))];
+    let lines = if is_of_captures(before, after) { &lines[..] } else { &[lines[0], blocks[0]] };
     let headings = ["", "before", "after", "change", ""].map(str::to_owned);
     let mut rows = vec![headings];
-    for (name, amount, old, new) in lines {
+    for &(name, amount, old, new) in lines {
         let (Some(old), Some(new)) = (old, new) else { continue };
         let change = i128::from(new) - i128::from(old);
         rows.push([
@@ -69,6 +92,11 @@ fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
             number::relative_change(change, old),
         ]);
     }
+    write_table(page, &rows);
+}
+
+/// Writes names, amounts before and after, changes, and changes in percent; headings come first.
+pub(super) fn write_table(page: &mut Page, rows: &[[String; 5]]) {
     let widths: Vec<usize> =
         (0..5).map(|column| rows.iter().map(|row| text::width(&row[column])).max().unwrap_or(0)).collect();
     // What is left out where there is little room: first how great the change is in percent, then what there was.

@@ -1,10 +1,14 @@
 //! The JSON difference: the schema `heapline-diff/1`, which `docs/reference/diff-json.md` documents.
 
+mod times;
+
 use std::io::{self, Write};
 
-use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, Snapshot};
+use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, Snapshot, Totals, TracemallocFile};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use self::times::LiveObject;
+use super::{Times, is_of_captures};
 use crate::argument::ReportOptions;
 use crate::json::{FrameObject, List, LossObject, ProcessObject, TotalsObject, group_fields, measure_fields};
 
@@ -28,6 +32,14 @@ pub(crate) fn write(
     out.flush()
 }
 
+/// Writes the difference of two times as one line of JSON.
+pub(crate) fn write_times(times: &Times<'_>, options: &ReportOptions, out: &mut dyn Write) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+    serde_json::to_writer(&mut out, &times::TimesObject { times: *times, options })?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
 struct DiffObject<'a> {
     before: &'a Snapshot,
     after: &'a Snapshot,
@@ -43,9 +55,12 @@ impl Serialize for DiffObject<'_> {
         diff.serialize_field("schema", SCHEMA)?;
         diff.serialize_field("before", &SnapshotObject(before))?;
         diff.serialize_field("after", &SnapshotObject(after))?;
-        diff.serialize_field("same_program", &after.is_of_same_program(before))?;
+        // A file of `tracemalloc` does not say what it is of.
+        let both_known = is_of_captures(before, after);
+        let same_program = both_known.then(|| after.is_of_same_program(before));
+        diff.serialize_field("same_program", &same_program)?;
         let change = Change::between(&before.totals().measures(), &after.totals().measures());
-        diff.serialize_field("change", &ChangeObject(change))?;
+        diff.serialize_field("change", &ChangeObject { change, is_whole: both_known })?;
         diff.serialize_field("by", options.by.as_str())?;
         diff.serialize_field("order", options.order.as_str())?;
         diff.serialize_field("filters", &options.filters)?;
@@ -61,10 +76,29 @@ struct SnapshotObject<'a>(&'a Snapshot);
 
 impl Serialize for SnapshotObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("snapshot", 3)?;
-        object.serialize_field("process", &ProcessObject(self.0.process()))?;
-        object.serialize_field("totals", &TotalsObject(self.0.totals()))?;
-        object.serialize_field("lost", &List(self.0.losses(), LossObject))?;
+        let (snapshot, file) = (self.0, self.0.tracemalloc());
+        let mut object = serializer.serialize_struct("snapshot", 4)?;
+        let process = file.is_none().then(|| ProcessObject(snapshot.process()));
+        object.serialize_field("process", &process)?;
+        if file.is_some() {
+            let Totals { live_bytes, live_count, .. } = *snapshot.totals();
+            object.serialize_field("totals", &LiveObject([live_bytes.into(), live_count.into()]))?;
+        } else {
+            object.serialize_field("totals", &TotalsObject(snapshot.totals()))?;
+        }
+        object.serialize_field("lost", &List(snapshot.losses(), LossObject))?;
+        object.serialize_field("tracemalloc", &file.map(FileObject))?;
+        object.end()
+    }
+}
+
+/// What a file of `tracemalloc` says of itself.
+struct FileObject<'a>(&'a TracemallocFile);
+
+impl Serialize for FileObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("tracemalloc", 1)?;
+        object.serialize_field("traceback_limit", &self.0.traceback_limit)?;
         object.end()
     }
 }
@@ -98,9 +132,14 @@ impl Serialize for RowObject<'_> {
             }
             GroupBy::File | GroupBy::Module | GroupBy::Thread => {}
         }
-        object.serialize_field("before", &MeasuresObject(row.before_measures()))?;
-        object.serialize_field("after", &MeasuresObject(row.after_measures()))?;
-        object.serialize_field("change", &ChangeObject(row.change()))?;
+        let side = |snapshot: &Snapshot, measures| MeasuresObject {
+            measures,
+            is_whole: snapshot.tracemalloc().is_none(),
+        };
+        object.serialize_field("before", &side(before, row.before_measures()))?;
+        object.serialize_field("after", &side(after, row.after_measures()))?;
+        let is_whole = is_of_captures(before, after);
+        object.serialize_field("change", &ChangeObject { change: row.change(), is_whole })?;
         object.end()
     }
 }
@@ -109,27 +148,42 @@ fn known_line(group: Option<&Group>) -> Option<u32> {
     group.and_then(Group::frame).map(|frame| frame.line).filter(|&line| line > 0)
 }
 
-struct MeasuresObject(Measures);
+/// Measures; those that a file of `tracemalloc` does not know are null.
+struct MeasuresObject {
+    measures: Measures,
+    is_whole: bool,
+}
 
 impl Serialize for MeasuresObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Measures { live_bytes, live_count, .. } = self.measures;
+        if !self.is_whole {
+            return LiveObject([live_bytes.into(), live_count.into()]).serialize(serializer);
+        }
         let mut object = serializer.serialize_struct("measures", 6)?;
-        measure_fields::<S>(&mut object, &self.0)?;
+        measure_fields::<S>(&mut object, &self.measures)?;
         object.end()
     }
 }
 
-struct ChangeObject(Change);
+/// The change of measures; those that a file of `tracemalloc` does not know are null.
+struct ChangeObject {
+    change: Change,
+    is_whole: bool,
+}
 
 impl Serialize for ChangeObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.is_whole {
+            return LiveObject([self.change.live_bytes, self.change.live_count]).serialize(serializer);
+        }
         let mut object = serializer.serialize_struct("change", 6)?;
-        object.serialize_field("live_bytes", &self.0.live_bytes)?;
-        object.serialize_field("live_count", &self.0.live_count)?;
-        object.serialize_field("high_water_mark_bytes", &self.0.high_water_mark_bytes)?;
-        object.serialize_field("high_water_mark_count", &self.0.high_water_mark_count)?;
-        object.serialize_field("allocated_bytes", &self.0.allocated_bytes)?;
-        object.serialize_field("allocated_count", &self.0.allocated_count)?;
+        object.serialize_field("live_bytes", &self.change.live_bytes)?;
+        object.serialize_field("live_count", &self.change.live_count)?;
+        object.serialize_field("high_water_mark_bytes", &self.change.high_water_mark_bytes)?;
+        object.serialize_field("high_water_mark_count", &self.change.high_water_mark_count)?;
+        object.serialize_field("allocated_bytes", &self.change.allocated_bytes)?;
+        object.serialize_field("allocated_count", &self.change.allocated_count)?;
         object.end()
     }
 }

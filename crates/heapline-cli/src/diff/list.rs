@@ -16,14 +16,14 @@ use crate::text;
 /// Headings of the columns.
 const HEADINGS: [&str; 3] = ["change", "before", "after"];
 
-struct Row {
+pub(super) struct Row {
     /// Change, before, after.
-    amounts: [String; 3],
+    pub(super) amounts: [String; 3],
     /// How the other half of the measure changed: blocks for bytes, bytes for allocations.
-    companion: String,
-    label: Label,
+    pub(super) companion: String,
+    pub(super) label: Label,
     /// Further lines below the name.
-    below: Vec<Label>,
+    pub(super) below: Vec<Label>,
 }
 
 /// Writes the list; returns the group that grew most, if it is among those that changed most.
@@ -60,8 +60,8 @@ pub(super) fn write(
             below: Vec::new(),
         });
     }
-    let layout = Layout::of(page, options.by, &rows, order);
-    layout.write(page, &rows, order);
+    let layout = Layout::of(page, options.by, &rows, order, HEADINGS);
+    layout.write(page, &rows);
     let grown = differences[..shown].iter().find(|row| order.change(&row.change()) > 0)?;
     Some(Biggest { group: grown.after()?.group.clone(), amount_columns: layout.amounts[0] })
 }
@@ -147,7 +147,10 @@ fn row(page: &Page, before: &Snapshot, after: &Snapshot, difference: &Difference
 
 /// The name of a group, with the line that it was at if that is another one.
 fn label(page: &Page, old: Option<&Group>, group: &Group) -> Label {
-    let mut label = Label::new(group, page);
+    // A file of `tracemalloc` has no functions: the other side may know.
+    let has_name = |group: &&Group| group.frame().is_some_and(|frame| !frame.function.is_empty());
+    let named = if has_name(&group) { None } else { old.filter(has_name) };
+    let mut label = Label::new(named.unwrap_or(group), page);
     if let (Some(old), Some(new)) = (old.and_then(Group::frame), group.frame())
         && old.line != new.line
         && old.line > 0
@@ -157,33 +160,35 @@ fn label(page: &Page, old: Option<&Group>, group: &Group) -> Label {
     label
 }
 
-/// Widths of the columns; 0 for one that is left out.
-struct Layout {
+/// Headings and widths of the columns; 0 for one that is left out.
+pub(super) struct Layout<'a> {
+    headings: [&'a str; 3],
+    companion_heading: &'static str,
     amounts: [usize; 3],
     companion: usize,
     mark: usize,
 }
 
-impl Layout {
-    fn of(page: &Page, by: GroupBy, rows: &[Row], order: OrderBy) -> Self {
+impl<'a> Layout<'a> {
+    pub(super) fn of(page: &Page, by: GroupBy, rows: &[Row], order: OrderBy, headings: [&'a str; 3]) -> Self {
+        let companion_heading = Measure { order }.headings().1;
         let widest = |heading: &str, cell: &dyn Fn(&Row) -> &str| {
             rows.iter().map(|row| text::width(cell(row))).fold(text::width(heading), usize::max)
         };
-        let mut amounts = [0, 1, 2].map(|column| widest(HEADINGS[column], &|row| &row.amounts[column]));
+        let mut amounts = [0, 1, 2].map(|column| widest(headings[column], &|row| &row.amounts[column]));
         if page.columns < COLUMNS_FOR_COMPANION {
             amounts[1] = 0;
         }
         let companion = match page.columns {
             ..COLUMNS_FOR_BAR => 0,
-            _ => widest(Measure { order }.headings().1, &|row| &row.companion),
+            _ => widest(companion_heading, &|row| &row.companion),
         };
         let mark = if page.columns < COLUMNS_FOR_MARK || by == GroupBy::Thread { 0 } else { 3 };
-        Self { amounts, companion, mark }
+        Self { headings, companion_heading, amounts, companion, mark }
     }
 
-    fn write(&self, page: &mut Page, rows: &[Row], order: OrderBy) {
-        let companion = Measure { order }.headings().1;
-        page.line(&self.numbers(Style::Faint, HEADINGS, companion));
+    pub(super) fn write(&self, page: &mut Page, rows: &[Row]) {
+        page.line(&self.numbers(Style::Faint, self.headings, self.companion_heading));
         for row in rows {
             let amounts = row.amounts.each_ref().map(String::as_str);
             let spans = self.numbers(Style::Plain, amounts, &row.companion);

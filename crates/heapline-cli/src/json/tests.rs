@@ -53,6 +53,7 @@ fn the_whole_report() {
             "frame_access": null,
             "free_lists": null,
             "recorded": [],
+            "redacted": false,
             "started_unix_ns": 1_790_000_000_000_000_000_u64,
             "duration_ns": 12_400_000_000_u64,
             "status": "finished",

@@ -1,6 +1,6 @@
 //! What was live at a time, and how it changed between two.
 
-use heapline_analyze::{Growth, LiveChange, Snapshot};
+use heapline_analyze::{Group, Growth, LiveChange, Snapshot};
 
 use super::DEFAULT_TOP;
 use super::list::COLUMNS_FOR_MARK;
@@ -68,7 +68,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         labels.insert(head, Label::words(format!("{} and {more}", text::ellipsis(page.unicode))));
     }
     write_rows(page, &rows, &labels);
-    write_resolution(page, &growth);
+    write_resolution(page, growth.resolution_ns, growth.is_exact);
 }
 
 fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
@@ -99,11 +99,14 @@ fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
 
 /// A group's name; of what is only known by a caller, the caller's.
 fn label(change: &LiveChange, page: &Page) -> Label {
-    let mut label = Label::new(&change.group, page);
-    if change.below {
-        let is_named = change.group.frame().is_some() || change.group.source().is_some();
-        label.place = if is_named { format!("below {}", label.place) } else { "(not told apart)".to_owned() };
-    }
+    let label = Label::new(&change.group, page);
+    if change.below { below(label, &change.group) } else { label }
+}
+
+/// The name of what is only known by a caller, which has this label.
+pub(crate) fn below(mut label: Label, caller: &Group) -> Label {
+    let is_named = caller.frame().is_some() || caller.source().is_some();
+    label.place = if is_named { format!("below {}", label.place) } else { "(not told apart)".to_owned() };
     label
 }
 
@@ -126,9 +129,10 @@ fn title(page: &Page, options: &ReportOptions, asked: Asked, growth: &Growth) ->
     title
 }
 
-fn write_resolution(page: &mut Page, growth: &Growth) {
-    let apart = number::duration(growth.resolution_ns);
-    let text = if growth.is_exact {
+/// How exact numbers of a time are.
+pub(crate) fn write_resolution(page: &mut Page, resolution_ns: u64, is_exact: bool) {
+    let apart = number::duration(resolution_ns);
+    let text = if is_exact {
         format!("exact to within {apart}")
     } else {
         format!(

@@ -40,6 +40,10 @@ pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) 
             format!("child of process {parent}: inherited blocks are live here, counts begin at the fork");
         page.paragraph(Style::Plain, &text, 2);
     }
+    if process.is_redacted {
+        let text = "redacted: arguments, and directories outside packages, are not in the capture";
+        page.paragraph(Style::Plain, text, 2);
+    }
     write_what_is_left_out(page, snapshot.process(), snapshot.totals());
 }
 

@@ -1,7 +1,7 @@
 //! The terminal report: what ran, its totals and losses, the biggest groups, and who called the biggest of them.
 
 mod ages;
-mod changes;
+pub(crate) mod changes;
 mod closing;
 mod growing;
 pub(crate) mod heading;
