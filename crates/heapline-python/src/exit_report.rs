@@ -7,9 +7,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use heapline_analyze::Snapshot;
+use heapline_analyze::{Loss, Snapshot};
 use heapline_cli::{ReportOptions, Stream, Terminal};
-use heapline_trace::Recording;
+use heapline_format::LossKind;
+use heapline_trace::{FileState, Recording};
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
@@ -59,9 +60,12 @@ impl ExitReport {
         let _interrupt = DefaultAction::for_interrupt();
         let text = match (recording, &self.report) {
             (Err(error), _) => format!("heapline: {error}\n"),
-            (Ok(_), None) => return,
+            (Ok(recording), None) => Self::spoilt(&recording),
             (Ok(recording), Some(options)) => self.text(&recording, options),
         };
+        if text.is_empty() {
+            return;
+        }
         if FileIdentity::of_standard_error()
             .is_some_and(|now| now.may_be_written(self.standard_error.as_ref()))
         {
@@ -72,12 +76,16 @@ impl ExitReport {
 
     /// The report, or why there is none.
     fn text(&self, recording: &Recording, options: &ReportOptions) -> String {
-        let output = recording.output();
+        let (output, gone) = match recording.output() {
+            Some((path, FileState::Whole)) => (Some(path), String::new()),
+            Some((path, FileState::Gone)) => (None, gone(path)),
+            Some((_, FileState::CutShort)) | None => (None, String::new()),
+        };
         let image = if has_room_for_report(recording.bytes()) { recording.image().ok() } else { None };
         let Some(image) = image else {
             let advice = output.map(|output| format!("; read it with: heapline report {}", output.display()));
             return format!(
-                "heapline: too little memory is left for the report{}\n",
+                "{gone}heapline: too little memory is left for the report{}\n",
                 advice.unwrap_or_default()
             );
         };
@@ -85,14 +93,32 @@ impl ExitReport {
             Err(error) => format!("heapline: the recording is {error}\n"),
             Ok(snapshot) => {
                 drop(image);
-                heapline_cli::render(
+                let shown = self.shown(output);
+                gone + &heapline_cli::render(
                     &snapshot,
                     options,
                     &Terminal::detect(Stream::Err),
-                    self.shown(output).as_deref(),
+                    shown.as_deref(),
                 )
             }
         }
+    }
+
+    /// What is said even without a report: that the file is not what it was to be. Nothing if it is.
+    fn spoilt(recording: &Recording) -> String {
+        let Some((path, state)) = recording.output() else { return String::new() };
+        let kind = match state {
+            FileState::Gone => return gone(path),
+            FileState::CutShort => LossKind::MapFailed,
+            FileState::Whole => LossKind::CaptureFull,
+        };
+        // Of a map that has failed, no counter is left.
+        let count = recording.lost(kind).max(u64::from(state == FileState::CutShort));
+        if count == 0 {
+            return String::new();
+        }
+        let loss = Loss { kind: Some(kind), count };
+        format!("heapline: {}: {}\n", path.display(), loss.describe())
     }
 
     /// The capture's path as it is to be shown: below the working directory only if that is still the same.
@@ -101,6 +127,14 @@ impl ExitReport {
         let moved = std::env::current_dir().ok().as_ref() != Some(&self.working_directory);
         Some(if moved { self.working_directory.join(output) } else { output.to_owned() })
     }
+}
+
+/// The line that says that a capture is not where it was made.
+fn gone(path: &Path) -> String {
+    format!(
+        "heapline: {} was moved or deleted while the program ran; no capture is left there\n",
+        path.display()
+    )
 }
 
 /// Whether a report of a capture of this size can be made: an allocation that failed in the middle of it would end

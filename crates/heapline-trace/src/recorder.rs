@@ -1,6 +1,6 @@
 //! The books: who allocated what, kept by whoever holds the GIL of the main interpreter.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use heapline_format::{LossKind, NodeKind, base_tick};
 
@@ -379,28 +379,36 @@ impl Recorder {
     /// As for [`Self::carry_over`].
     pub(crate) unsafe fn book(&mut self, desk: &mut Desk) {
         let Some(notes) = desk.take() else { return };
-        // SAFETY: the header is mapped as long as the capture; others write to the field with the desk in hand.
-        unsafe { (*self.tree.capture.header()).pending_bytes = 0 };
+        // What was booked is not pending any more, note by note: a kill in between tears one of them from the sum.
+        // SAFETY: the header is mapped as long as the capture, and the field 8-aligned in it. Others write to it with the
+        // desk in hand, which is in this thread's.
+        let pending = unsafe { AtomicU64::from_ptr(&raw mut (*self.tree.capture.header()).pending_bytes) };
+        let carry = |bytes: u64| pending.store(pending.load(Ordering::Relaxed).wrapping_sub(bytes), Ordering::Release);
         // SAFETY: notes name accounts of this session's tree, and were left before the blocks were seen by others.
         unsafe {
             for note in notes.ordered {
                 match note {
                     Note::Allocated { account, domain, size } => {
                         self.accounts.allocated(self.tree.domain_account(account, domain), size);
+                        carry(size as u64);
                     }
                     Note::Freed { account, domain, size } => {
                         self.accounts.freed(self.tree.domain_account(account, domain), size);
+                        carry((size as u64).wrapping_neg());
                     }
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
             for ((account, domain), batch) in notes.summed {
                 self.accounts.batch(self.tree.domain_account(account, domain), batch);
+                carry(batch.allocated_bytes.wrapping_sub(batch.freed_bytes));
             }
             for number in notes.dead_code {
                 self.code_died(number);
             }
         }
+        // But for notes that found no memory.
+        pending.store(0, Ordering::Relaxed);
     }
 
     /// The time, never before the latest look.
