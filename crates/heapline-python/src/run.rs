@@ -74,7 +74,8 @@ impl Place {
         match output {
             Some(path) if !path.as_os_str().as_encoded_bytes().ends_with(b"/") => Self { path, is_ours: false },
             directory => {
-                let directory = directory.unwrap_or_default();
+                let directory = directory.unwrap_or_else(|| PathBuf::from("."));
+                let directory = std::path::absolute(&directory).unwrap_or(directory);
                 Self { path: reserve(&directory, &capture_name(program)), is_ours: true }
             }
         }
