@@ -104,6 +104,7 @@ def record(path: str) -> None:
         sys.path.insert(0, place)
     try:
         heapline.start(path)
+        _native._tell_if_spoilt()
     finally:
         if place is not None and sys.path[:1] == [place]:
             del sys.path[0]
@@ -113,10 +114,8 @@ def record(path: str) -> None:
 
 def forget(path: str) -> None:
     """Remove what was reserved in vain."""
-    try:
+    if os.path.exists(path):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 def trace(nframe: int | None) -> None:

@@ -139,6 +139,22 @@ def test_a_file_that_is_taken_away(
         assert heapline.load(moved).lost == []
 
 
+def test_what_the_environment_asked_for_is_told_of(
+    run_plainly: Execute, script: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """By the process itself, and not by children that it forks."""
+    (tmp_path / "captures").mkdir()
+    capture = tmp_path / "captures" / "a.heapline"
+    delete = "import glob; path, = glob.glob(os.environ['HEAPLINE'] + '*'); os.unlink(path)\npid = os.fork()"
+    wait = "os.waitpid(pid, 0) if pid else None\n"
+    program = script(AWAY.format(action=delete).replace("print(", f"{wait}print("))
+    finished = run_plainly([program], environment={"HEAPLINE": f"{capture.parent}/"})
+    assert (finished.status, finished.out) == (7, b"end\nend\n")
+    (line,) = finished.err.decode().splitlines()
+    assert line.startswith(f"heapline: {capture.parent}/heapline-")
+    assert line.endswith(".heapline was moved or deleted while the program ran; no capture is left there")
+
+
 def test_a_truncated_file_is_told_even_quietly(
     run_recorded: Execute, script: Callable[[str], Path], tmp_path: Path
 ) -> None:

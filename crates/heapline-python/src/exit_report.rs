@@ -7,14 +7,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use heapline_analyze::{Loss, Snapshot};
+use heapline_analyze::Snapshot;
 use heapline_cli::{ReportOptions, Stream, Terminal};
-use heapline_format::LossKind;
 use heapline_trace::{FileState, Recording};
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
 use crate::signal::DefaultAction;
+use crate::spoilt_capture;
 
 /// What the report needs to know.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl ExitReport {
         let _interrupt = DefaultAction::for_interrupt();
         let text = match (recording, &self.report) {
             (Err(error), _) => format!("heapline: {error}\n"),
-            (Ok(recording), None) => Self::spoilt(&recording),
+            (Ok(recording), None) => spoilt_capture::line(&recording),
             (Ok(recording), Some(options)) => self.text(&recording, options),
         };
         if text.is_empty() {
@@ -78,7 +78,7 @@ impl ExitReport {
     fn text(&self, recording: &Recording, options: &ReportOptions) -> String {
         let (output, gone) = match recording.output() {
             Some((path, FileState::Whole)) => (Some(path), String::new()),
-            Some((path, FileState::Gone)) => (None, gone(path)),
+            Some((path, FileState::Gone)) => (None, spoilt_capture::gone(path)),
             Some((_, FileState::CutShort)) | None => (None, String::new()),
         };
         let image = if has_room_for_report(recording.bytes()) { recording.image().ok() } else { None };
@@ -104,37 +104,12 @@ impl ExitReport {
         }
     }
 
-    /// What is said even without a report: that the file is not what it was to be. Nothing if it is.
-    fn spoilt(recording: &Recording) -> String {
-        let Some((path, state)) = recording.output() else { return String::new() };
-        let kind = match state {
-            FileState::Gone => return gone(path),
-            FileState::CutShort => LossKind::MapFailed,
-            FileState::Whole => LossKind::CaptureFull,
-        };
-        // Of a map that has failed, no counter is left.
-        let count = recording.lost(kind).max(u64::from(state == FileState::CutShort));
-        if count == 0 {
-            return String::new();
-        }
-        let loss = Loss { kind: Some(kind), count };
-        format!("heapline: {}: {}\n", path.display(), loss.describe())
-    }
-
     /// The capture's path as it is to be shown: below the working directory only if that is still the same.
     fn shown(&self, output: Option<&Path>) -> Option<PathBuf> {
         let output = output?;
         let moved = std::env::current_dir().ok().as_ref() != Some(&self.working_directory);
         Some(if moved { self.working_directory.join(output) } else { output.to_owned() })
     }
-}
-
-/// The line that says that a capture is not where it was made.
-fn gone(path: &Path) -> String {
-    format!(
-        "heapline: {} was moved or deleted while the program ran; no capture is left there\n",
-        path.display()
-    )
 }
 
 /// Whether a report of a capture of this size can be made: an allocation that failed in the middle of it would end
@@ -182,7 +157,7 @@ impl FileIdentity {
 
     /// Whether a report may go there. A program that closed its standard error may have got the same descriptor
     /// for a file of data: that one is not for us.
-    fn may_be_written(&self, at_start: Option<&Self>) -> bool {
+    pub(crate) fn may_be_written(&self, at_start: Option<&Self>) -> bool {
         !self.is_regular || at_start == Some(self)
     }
 }

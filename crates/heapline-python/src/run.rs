@@ -50,7 +50,7 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
         filter: recorded.as_ref().map(|filter| recorder::stack_filter(filter.clone(), &meta)),
     };
     let program = program.prepare(py)?;
-    if let Err(error) = start(py, place, options) {
+    if let Err(error) = start(py, &place, options) {
         eprintln!("heapline: {error}");
         return Ok(CANNOT_RUN);
     }
@@ -72,7 +72,9 @@ impl Place {
     /// The file that was asked for, or a new one in the directory that was.
     fn of(output: Option<PathBuf>, program: &str) -> Self {
         match output {
-            Some(path) if !path.as_os_str().as_encoded_bytes().ends_with(b"/") => Self { path, is_ours: false },
+            Some(path) if !path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+                Self { path, is_ours: false }
+            }
             directory => {
                 let directory = directory.unwrap_or_else(|| PathBuf::from("."));
                 let directory = std::path::absolute(&directory).unwrap_or(directory);
@@ -102,7 +104,7 @@ fn reserve(directory: &Path, name: &str) -> PathBuf {
 /// finds no memory.
 fn start(
     py: Python<'_>,
-    place: Place,
+    place: &Place,
     options: impl Fn(Option<PathBuf>) -> heapline_trace::Options,
 ) -> Result<(), Error> {
     let mut started = recorder::begin(py, options(Some(place.path.clone())), Owner::Run);

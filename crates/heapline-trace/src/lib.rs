@@ -14,6 +14,7 @@ mod birth_table;
 mod block_table;
 mod capture;
 mod capture_file;
+mod carry_over;
 mod chunks;
 mod clock;
 mod code;

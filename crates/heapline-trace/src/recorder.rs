@@ -1,6 +1,6 @@
 //! The books: who allocated what, kept by whoever holds the GIL of the main interpreter.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use heapline_format::{LossKind, NodeKind, base_tick};
 
@@ -14,7 +14,7 @@ use crate::ffi::Api;
 use crate::fork;
 use crate::history::History;
 use crate::reference_tracer;
-use crate::remote::{self, Desk, Note};
+use crate::remote;
 use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
@@ -264,8 +264,12 @@ impl Recorder {
         }
     }
 
+    /// Books the end of a code object.
+    ///
+    /// # Safety
+    /// As for [`Self::freed`].
     #[cold]
-    unsafe fn code_died(&mut self, number: u32) {
+    pub(crate) unsafe fn code_died(&mut self, number: u32) {
         if let Some(block) = self.tree.code_died(number) {
             // SAFETY: the block was booked under this account before it was watched.
             unsafe { self.accounts.freed(block.account, block.size) };
@@ -361,54 +365,6 @@ impl Recorder {
             }
             root
         }
-    }
-
-    /// Books what threads without the GIL have left notes of.
-    ///
-    /// # Safety
-    /// The caller holds the main interpreter's GIL.
-    #[cold]
-    pub(crate) unsafe fn carry_over(&mut self) {
-        // SAFETY: as the caller promises.
-        unsafe { self.book(&mut remote::desk()) };
-    }
-
-    /// Books what was left at a desk.
-    ///
-    /// # Safety
-    /// As for [`Self::carry_over`].
-    pub(crate) unsafe fn book(&mut self, desk: &mut Desk) {
-        let Some(notes) = desk.take() else { return };
-        // What was booked is not pending any more, note by note: a kill in between tears one of them from the sum.
-        // SAFETY: the header is mapped as long as the capture, and the field 8-aligned in it. Others write to it with the
-        // desk in hand, which is in this thread's.
-        let pending = unsafe { AtomicU64::from_ptr(&raw mut (*self.tree.capture.header()).pending_bytes) };
-        let carry = |bytes: u64| pending.store(pending.load(Ordering::Relaxed).wrapping_sub(bytes), Ordering::Release);
-        // SAFETY: notes name accounts of this session's tree, and were left before the blocks were seen by others.
-        unsafe {
-            for note in notes.ordered {
-                match note {
-                    Note::Allocated { account, domain, size } => {
-                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
-                        carry(size as u64);
-                    }
-                    Note::Freed { account, domain, size } => {
-                        self.accounts.freed(self.tree.domain_account(account, domain), size);
-                        carry((size as u64).wrapping_neg());
-                    }
-                    Note::CodeDied(number) => self.code_died(number),
-                }
-            }
-            for ((account, domain), batch) in notes.summed {
-                self.accounts.batch(self.tree.domain_account(account, domain), batch);
-                carry(batch.allocated_bytes.wrapping_sub(batch.freed_bytes));
-            }
-            for number in notes.dead_code {
-                self.code_died(number);
-            }
-        }
-        // But for notes that found no memory.
-        pending.store(0, Ordering::Relaxed);
     }
 
     /// The time, never before the latest look.
