@@ -44,7 +44,8 @@ picture: wheel ## draw docs/report.svg, the README's picture, from a report of t
 torture: wheel ## storms of threads, forks and exceptions on every Python, SECONDS=120 for all; SEED=N repeats one
 	@scripts/torture.sh $(SECONDS)
 
-soak: sanitize ## the same for an hour, then CPython's own tests while heapline records; first what sanitize does
+soak: sanitize ## the same for an hour, CPython's own tests while heapline records; first what sanitize does, and 200 kills
+	@HEAPLINE_KILLS=200 scripts/test_python.sh -q -s -k survives_any_kill
 	@scripts/torture.sh 3600 --cpython-tests
 
 sanitize: wheel ## look for memory errors: Rust tests under AddressSanitizer, a recorded program under memcheck

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from child import Run, RunError, run
 from face import snapshot_table
+from file_map import file_map_ratio
 from memory import FEW_BYTES, MANY_BYTES, recorder_memory_table
 from mode import MODES, Mode
 from product import captures_table, product_table
@@ -147,7 +148,7 @@ made at one line.
 
 ## The product
 
-{product_table(wheel)}
+{product_table(wheel, file_map_ratio(arguments.cases, arguments.rounds, arguments.scale))}
 """
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "_get_traces",
     "_is_tracing_open",
     "_open_tracing",
+    "_tell_if_spoilt",
     "_verify",
     "_walks",
     "clear_traces",
@@ -137,6 +138,9 @@ def _walks() -> tuple[int, int, int]:
 
 def _verify() -> None:
     """Compare the recorder's counters with its block table, for tests. Raises ``TracingError`` if they differ."""
+
+def _tell_if_spoilt() -> None:
+    """Say on standard error at the end of this process if its capture is cut short, full or gone."""
 
 @final
 class _Layer:

@@ -3,6 +3,7 @@
 Nothing here raises: what goes wrong is one line on standard error, and the program runs as it would without.
 """
 
+import errno
 import os
 import sys
 import time
@@ -46,6 +47,8 @@ def begin(value: str) -> None:
     except RuntimeWarning:
         # The warning of slow frames, where warnings are errors. All is begun.
         pass
+    except OSError as error:
+        tell(f"HEAPLINE={value}: {error} (HEAPLINE=DIRECTORY/ chooses a place); the program runs unrecorded")
     except Exception as error:
         tell(f"HEAPLINE={value}: {error}; the program runs unrecorded")
 
@@ -76,17 +79,43 @@ def path_of(value: str) -> str:
     return template.replace("{pid}", str(os.getpid())).replace("{time}", stamp)
 
 
+def reserve(path: str) -> str:
+    """Make an empty file of this name, or of one with a number in it: in containers, process ids come again.
+
+    Raises ``OSError`` if none can be made there.
+    """
+    stem, ending = os.path.splitext(path)
+    for number in range(1, 1001):
+        numbered = path if number == 1 else f"{stem}-{number}{ending}"
+        try:
+            os.close(os.open(numbered, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        except FileExistsError:
+            continue
+        return numbered
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+
+
 def record(path: str) -> None:
     """Record this process from here to its end."""
+    path = reserve(path)
     # The interpreter adds it only later, and reports name files from there on.
     place = program_place()
     if place is not None:
         sys.path.insert(0, place)
     try:
         heapline.start(path, redact=os.environ.get("HEAPLINE_REDACT", "") not in ("", "0"))
+        _native._tell_if_spoilt()
     finally:
         if place is not None and sys.path[:1] == [place]:
             del sys.path[0]
+        if not heapline.is_tracing():
+            forget(path)
+
+
+def forget(path: str) -> None:
+    """Remove what was reserved in vain."""
+    if os.path.exists(path):
+        os.unlink(path)
 
 
 def trace(nframe: int | None) -> None:

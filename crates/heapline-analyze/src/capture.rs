@@ -9,7 +9,7 @@ use std::io;
 use heapline_format::{
     Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET,
     LOST_SLOTS, MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick,
-    VERSION,
+    UNBEGUN, VERSION,
 };
 
 use crate::error::Error;
@@ -223,6 +223,9 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
 fn check_identity(area: &[u8], length: u64) -> Result<Header, Error> {
     if area.is_empty() {
         return Err(Error::Empty);
+    }
+    if area.starts_with(&UNBEGUN) {
+        return Err(Error::Unbegun);
     }
     let seen = area.len().min(MAGIC.len());
     if area[..seen] != MAGIC[..seen] {

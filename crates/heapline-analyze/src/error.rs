@@ -20,6 +20,9 @@ pub enum Error {
     /// The file has no bytes at all.
     #[error("empty, not a heapline capture")]
     Empty,
+    /// A recorder has made the file, and not begun to record.
+    #[error("no capture yet: its program was starting up when this was read, or when it was killed")]
+    Unbegun,
     /// The file does not begin as captures do.
     #[error("not a heapline capture")]
     NotACapture,

@@ -115,7 +115,8 @@ pub(crate) struct RunArguments {
     /// Print no report; the capture is written all the same
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Write the capture to FILE; an older capture there is replaced [default: a new name in this directory]
+    /// Write the capture to FILE (an older one there is replaced) or, with a '/' at the end, under a new name into that
+    /// directory [default: ./]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Record only allocations in files that match GLOB, or with '!' in front only those that do not; repeatable

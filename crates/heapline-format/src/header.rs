@@ -4,6 +4,8 @@ use crate::record::record;
 
 /// First eight bytes of every capture.
 pub const MAGIC: [u8; 8] = *b"HEAPLINE";
+/// What stands in its place from the creation of a file until its recording has begun.
+pub const UNBEGUN: [u8; 8] = *b"heapline";
 /// The format version that this crate writes. Readers open this one and all older ones.
 pub const VERSION: u32 = 1;
 /// Length of the header area; extents start behind it.
@@ -24,7 +26,7 @@ record! {
     ///
     /// Times are nanoseconds on the monotonic clock since the recording started, unless named otherwise.
     pub struct Header {
-        /// [`MAGIC`] as a little-endian integer.
+        /// [`MAGIC`] as a little-endian integer, or [`UNBEGUN`].
         pub magic: u64,
         /// [`VERSION`] of the writer.
         pub version: u32,

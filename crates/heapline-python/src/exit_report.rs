@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use heapline_analyze::Snapshot;
 use heapline_cli::{ReportOptions, Stream, Terminal};
-use heapline_trace::Recording;
+use heapline_trace::{FileState, Recording};
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
 use crate::signal::DefaultAction;
+use crate::spoilt_capture;
 
 /// What the report needs to know.
 #[derive(Debug)]
@@ -59,9 +60,12 @@ impl ExitReport {
         let _interrupt = DefaultAction::for_interrupt();
         let text = match (recording, &self.report) {
             (Err(error), _) => format!("heapline: {error}\n"),
-            (Ok(_), None) => return,
+            (Ok(recording), None) => spoilt_capture::line(&recording),
             (Ok(recording), Some(options)) => self.text(&recording, options),
         };
+        if text.is_empty() {
+            return;
+        }
         if FileIdentity::of_standard_error()
             .is_some_and(|now| now.may_be_written(self.standard_error.as_ref()))
         {
@@ -72,12 +76,16 @@ impl ExitReport {
 
     /// The report, or why there is none.
     fn text(&self, recording: &Recording, options: &ReportOptions) -> String {
-        let output = recording.output();
+        let (output, gone) = match recording.output() {
+            Some((path, FileState::Whole)) => (Some(path), String::new()),
+            Some((path, FileState::Gone)) => (None, spoilt_capture::gone(path)),
+            Some((_, FileState::CutShort)) | None => (None, String::new()),
+        };
         let image = if has_room_for_report(recording.bytes()) { recording.image().ok() } else { None };
         let Some(image) = image else {
             let advice = output.map(|output| format!("; read it with: heapline report {}", output.display()));
             return format!(
-                "heapline: too little memory is left for the report{}\n",
+                "{gone}heapline: too little memory is left for the report{}\n",
                 advice.unwrap_or_default()
             );
         };
@@ -85,11 +93,12 @@ impl ExitReport {
             Err(error) => format!("heapline: the recording is {error}\n"),
             Ok(snapshot) => {
                 drop(image);
-                heapline_cli::render(
+                let shown = self.shown(output);
+                gone + &heapline_cli::render(
                     &snapshot,
                     options,
                     &Terminal::detect(Stream::Err),
-                    self.shown(output).as_deref(),
+                    shown.as_deref(),
                 )
             }
         }
@@ -148,7 +157,7 @@ impl FileIdentity {
 
     /// Whether a report may go there. A program that closed its standard error may have got the same descriptor
     /// for a file of data: that one is not for us.
-    fn may_be_written(&self, at_start: Option<&Self>) -> bool {
+    pub(crate) fn may_be_written(&self, at_start: Option<&Self>) -> bool {
         !self.is_regular || at_start == Some(self)
     }
 }

@@ -37,6 +37,8 @@ mod run;
 #[cfg(unix)]
 mod signal;
 #[cfg(recordable)]
+mod spoilt_capture;
+#[cfg(recordable)]
 mod tracemalloc;
 
 #[cfg(not(recordable))]
@@ -67,7 +69,7 @@ mod _native {
     #[pymodule_export]
     use crate::process::{Loss, Process, Totals};
     #[pymodule_export]
-    use crate::recorder::{is_tracing, snapshot, start, stop, verify, walks};
+    use crate::recorder::{_tell_if_spoilt, is_tracing, snapshot, start, stop, verify, walks};
     #[pymodule_export]
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]

@@ -21,6 +21,7 @@ use crate::facts;
 use crate::interpreter;
 use crate::recording::{self, Wishes};
 use crate::snapshot::Snapshot;
+use crate::spoilt_capture;
 
 /// Whether the recording that goes on belongs to `heapline run`. Only changed and read with the GIL held.
 static OWNED_BY_RUN: AtomicBool = AtomicBool::new(false);
@@ -159,6 +160,12 @@ pub(crate) fn walks() -> PyResult<(u64, u64, u64)> {
     Ok((counts.walks, counts.shortened, counts.mismatches))
 }
 
+/// Has this process say at its end if its capture is spoilt. For a recording that the environment asked for.
+#[pyfunction]
+pub(crate) fn _tell_if_spoilt() {
+    spoilt_capture::ask();
+}
+
 /// Has a recording that the program leaves running ended in order when the interpreter ends, so that its capture
 /// is complete and nothing is hooked while the interpreter takes itself apart.
 pub(crate) fn stop_at_exit(py: Python<'_>) -> PyResult<()> {
@@ -166,9 +173,10 @@ pub(crate) fn stop_at_exit(py: Python<'_>) -> PyResult<()> {
     REGISTERED.get_or_try_init(py, || {
         let callback = PyCFunction::new_closure(py, None, None, |_, _| {
             if !OWNED_BY_RUN.load(Ordering::Relaxed) {
-                // Nobody is left to tell; the capture itself says how far it came.
                 // SAFETY: as in `begin`; callbacks of `atexit` are called with the GIL held.
-                let _ = unsafe { heapline_trace::shut_down() };
+                if let Ok(recording) = unsafe { heapline_trace::shut_down() } {
+                    spoilt_capture::tell(&recording);
+                }
             }
         })?;
         py.import(intern!(py, "atexit"))?.call_method1(intern!(py, "register"), (callback,)).map(|_| ())

@@ -1,7 +1,8 @@
 //! `heapline run`: records a program from its first instruction to its last, in this interpreter and this process.
 
 use std::ffi::CStr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use heapline_cli::RunOptions;
 use heapline_format::MetaKey;
@@ -40,12 +41,12 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
     exit_report.register(py)?;
     let mut meta = facts::collect(py, &program.name)?;
     meta.extend(recorded_globs.into_iter().map(|glob| (MetaKey::Recorded, glob)));
-    let output = output.unwrap_or_else(|| PathBuf::from(capture_name(&program.name)));
+    let place = Place::of(output, &program.name);
     let jit = interpreter::has_jit(py);
     let wishes = Wishes { filter: recorded, redact, limits: heapline_trace::Limits::default(), jit };
     let options = |output| recording::options(output, &meta, wishes.clone());
     let program = program.prepare(py)?;
-    if let Err(error) = start(py, output, options) {
+    if let Err(error) = start(py, &place, options) {
         eprintln!("heapline: {error}");
         return Ok(CANNOT_RUN);
     }
@@ -55,16 +56,61 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
     }
 }
 
+/// Where a capture goes.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    /// Whether nobody chose the file's name: then no other file is replaced, and errors say what can be chosen.
+    is_ours: bool,
+}
+
+impl Place {
+    /// The file that was asked for, or a new one in the directory that was.
+    fn of(output: Option<PathBuf>, program: &str) -> Self {
+        match output {
+            Some(path) if !path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+                Self { path, is_ours: false }
+            }
+            directory => {
+                let directory = directory.unwrap_or_else(|| PathBuf::from("."));
+                let directory = std::path::absolute(&directory).unwrap_or(directory);
+                Self { path: reserve(&directory, &capture_name(program)), is_ours: true }
+            }
+        }
+    }
+}
+
+/// Makes an empty file of this name, or of one with a number behind it: in containers, process ids come again.
+///
+/// Where no file can be made the recorder will say why.
+fn reserve(directory: &Path, name: &str) -> PathBuf {
+    const MOST: u32 = 1000;
+    let numbered = |number| match number {
+        1 => directory.join(format!("{name}.heapline")),
+        number => directory.join(format!("{name}-{number}.heapline")),
+    };
+    let is_taken = |path: &PathBuf| {
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        made.is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists)
+    };
+    (1..MOST).map(numbered).find(|path| !is_taken(path)).unwrap_or_else(|| numbered(MOST))
+}
+
 /// Starts the recorder. A capture that cannot be written is no reason not to run the program, nor is a recorder that
 /// finds no memory.
 fn start(
     py: Python<'_>,
-    output: PathBuf,
+    place: &Place,
     options: impl Fn(Option<PathBuf>) -> heapline_trace::Options,
 ) -> Result<(), Error> {
-    let mut started = recorder::begin(py, options(Some(output)), Owner::Run);
+    let mut started = recorder::begin(py, options(Some(place.path.clone())), Owner::Run);
+    if started.is_err() && place.is_ours {
+        // Reserved in vain.
+        let _ = std::fs::remove_file(&place.path);
+    }
     if let Err(error @ Error::Output { .. }) = &started {
-        eprintln!("heapline: {error}; recording in memory, no capture will be left");
+        let choice = if place.is_ours { " (-o FILE or -o DIRECTORY/ puts it elsewhere)" } else { "" };
+        eprintln!("heapline: {error}{choice}; recording in memory, no capture will be left");
         started = recorder::begin(py, options(None), Owner::Run);
     }
     match started {
@@ -76,7 +122,7 @@ fn start(
     }
 }
 
-/// The name of a capture that nobody named: `heapline-app.py-4711-20250131T235959.heapline`.
+/// The name of a capture that nobody named, without its ending: `heapline-app.py-4711-20250131T235959`.
 fn capture_name(program: &str) -> String {
     let program: String =
         program.strip_prefix("-m ").unwrap_or(program).chars().take(MAX_NAME_CHARS).collect();
@@ -86,7 +132,7 @@ fn capture_name(program: &str) -> String {
         "" => "program",
         program => program,
     };
-    format!("heapline-{program}-{}-{}.heapline", std::process::id(), local_time())
+    format!("heapline-{program}-{}-{}", std::process::id(), local_time())
 }
 
 /// The wall clock's local time as `YYYYmmddTHHMMSS`.

@@ -13,7 +13,7 @@ use heapline_format::{
     TABLES_OFFSET, TableHeader, TableId,
 };
 
-use crate::capture_file::{CaptureFile, allocate, describe, make_private, map_over};
+use crate::capture_file::{CaptureFile, allocate, describe, discard, make_private, map_over};
 use crate::clock;
 use crate::error::Error;
 use crate::map_fault::Guard;
@@ -94,9 +94,7 @@ impl Capture {
         match header {
             Ok(header) => Ok(Self::with(header, Backing::File(file))),
             Err(reason) => {
-                // SAFETY: the descriptor is ours and not used again; nothing of the new file is worth keeping.
-                unsafe { libc::close(file.descriptor) };
-                let _ = std::fs::remove_file(&path);
+                discard(file.descriptor, &path);
                 Err(failed(reason))
             }
         }
@@ -115,7 +113,7 @@ impl Capture {
         Self { guard, remains: None, header, backing, end, extents: Vec::new(), retry_ns: 0, given_up: false }
     }
 
-    /// Makes the file a capture: until now it began with zeros.
+    /// Makes the file a capture: until now it said that it is none yet.
     pub(crate) fn publish(&mut self) {
         // SAFETY: the header region is mapped and 8-aligned at offset 0, where `magic` lies.
         let magic = unsafe { AtomicU64::from_ptr(self.header.base().cast()) };
@@ -163,6 +161,11 @@ impl Capture {
             Backing::File(file) => Some(&file.path),
             Backing::Memory => None,
         }
+    }
+
+    /// Whether there is a file, and its path still leads to it.
+    pub(crate) fn is_in_place(&self) -> bool {
+        matches!(&self.backing, Backing::File(file) if file.is_in_place())
     }
 
     /// Counter of one kind of loss, in the header.

@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use heapline_format::MAGIC;
+use heapline_format::{MAGIC, UNBEGUN};
 
 use crate::region::Region;
 
@@ -22,8 +23,23 @@ impl CaptureFile {
     /// A new file with a high descriptor that is closed on exec. `path` is absolute.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let descriptor = create(path)?;
-        let (device, inode) = identity(descriptor)?;
-        Ok(Self { descriptor, path: path.to_owned(), device, inode })
+        // Says at once whose file it is: should this process be killed before it is a capture, the next may replace it.
+        match check_file_size_limit(UNBEGUN.len() as u64)
+            .and_then(|()| write_all(descriptor, &UNBEGUN, 0))
+            .and_then(|()| identity(descriptor))
+        {
+            Ok((device, inode)) => Ok(Self { descriptor, path: path.to_owned(), device, inode }),
+            Err(reason) => {
+                discard(descriptor, path);
+                Err(reason)
+            }
+        }
+    }
+
+    /// Whether the path still leads to the file: somebody may have moved or deleted it.
+    pub(crate) fn is_in_place(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
     }
 
     /// Whether the descriptor still leads to the file: a program may have closed it and got the number for another.
@@ -54,6 +70,13 @@ impl CaptureFile {
         self.descriptor = descriptor;
         Ok(())
     }
+}
+
+/// Leaves nothing of a file that was just created.
+pub(crate) fn discard(descriptor: libc::c_int, path: &Path) {
+    // SAFETY: the descriptor is ours and not used again; nothing of the new file is worth keeping.
+    unsafe { libc::close(descriptor) };
+    let _ = std::fs::remove_file(path);
 }
 
 fn create(path: &Path) -> io::Result<libc::c_int> {
@@ -117,7 +140,7 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
     }
     let mut magic = [0u8; 8];
     let read = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0)?;
-    if read == magic.len() && magic == MAGIC { Ok(()) } else { Err(refused) }
+    if read == magic.len() && (magic == MAGIC || magic == UNBEGUN) { Ok(()) } else { Err(refused) }
 }
 
 fn identity(descriptor: libc::c_int) -> io::Result<(u64, u64)> {
@@ -162,13 +185,19 @@ fn check_file_size_limit(bytes: u64) -> io::Result<()> {
 
 fn write_zeros(descriptor: libc::c_int, offset: u64, bytes: usize) -> io::Result<()> {
     static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+    for done in (0..bytes).step_by(ZEROS.len()) {
+        write_all(descriptor, &ZEROS[..ZEROS.len().min(bytes - done)], offset + done as u64)?;
+    }
+    Ok(())
+}
+
+fn write_all(descriptor: libc::c_int, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
-    while done < bytes {
-        let length = ZEROS.len().min(bytes - done);
-        // SAFETY: the buffer is valid for `length`.
-        let written = unsafe {
-            libc::pwrite(descriptor, ZEROS.as_ptr().cast(), length, (offset as usize + done) as libc::off_t)
-        };
+    while done < bytes.len() {
+        let rest = &bytes[done..];
+        let at = (offset as usize + done) as libc::off_t;
+        // SAFETY: the rest is valid for its length.
+        let written = unsafe { libc::pwrite(descriptor, rest.as_ptr().cast(), rest.len(), at) };
         match usize::try_from(written) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::StorageFull)),
             Ok(written) => done += written,

@@ -14,7 +14,7 @@ use crate::ffi::Api;
 use crate::fork;
 use crate::history::History;
 use crate::reference_tracer;
-use crate::remote::{self, Desk, Note};
+use crate::remote;
 use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
@@ -293,8 +293,12 @@ impl Recorder {
         }
     }
 
+    /// Books the end of a code object.
+    ///
+    /// # Safety
+    /// As for [`Self::freed`].
     #[cold]
-    unsafe fn code_died(&mut self, number: u32) {
+    pub(crate) unsafe fn code_died(&mut self, number: u32) {
         if let Some(block) = self.tree.code_died(number) {
             // SAFETY: the block was booked under this account before it was watched.
             unsafe { self.accounts.freed(block.account, block.size) };
@@ -389,46 +393,6 @@ impl Recorder {
                 (*local).root = root;
             }
             root
-        }
-    }
-
-    /// Books what threads without the GIL have left notes of.
-    ///
-    /// # Safety
-    /// The caller holds the main interpreter's GIL.
-    #[cold]
-    pub(crate) unsafe fn carry_over(&mut self) {
-        // SAFETY: as the caller promises.
-        unsafe { self.book(&mut remote::desk()) };
-    }
-
-    /// Books what was left at a desk.
-    ///
-    /// # Safety
-    /// As for [`Self::carry_over`].
-    pub(crate) unsafe fn book(&mut self, desk: &mut Desk) {
-        let Some(notes) = desk.take() else { return };
-        // SAFETY: the header is mapped as long as the capture; others write to the field with the desk in hand.
-        unsafe { (*self.tree.capture.header()).pending_bytes = 0 };
-        // SAFETY: notes name accounts of this session's tree, and were left before the blocks were seen by others.
-        unsafe {
-            for note in notes.ordered {
-                match note {
-                    Note::Allocated { account, domain, size } => {
-                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
-                    }
-                    Note::Freed { account, domain, size } => {
-                        self.accounts.freed(self.tree.domain_account(account, domain), size);
-                    }
-                    Note::CodeDied(number) => self.code_died(number),
-                }
-            }
-            for ((account, domain), batch) in notes.summed {
-                self.accounts.batch(self.tree.domain_account(account, domain), batch);
-            }
-            for number in notes.dead_code {
-                self.code_died(number);
-            }
         }
     }
 

@@ -45,7 +45,7 @@ impl Remains {
 
     /// The image of a capture that says no more than this. `end`: the one at the recording's end, whose map had failed.
     pub(crate) fn image(&self, end: &[u8]) -> Vec<u8> {
-        let lost = |kind: LossKind| u64_at(end, LOST_OFFSET + kind as usize * size_of::<u64>());
+        let lost = |kind| lost_in(end, kind);
         let losses = [
             (LossKind::MapFailed, 1),
             (LossKind::ForkedChildren, lost(LossKind::ForkedChildren)),
@@ -85,6 +85,8 @@ fn put(image: &mut [u8], offset: usize, bytes: &[u8]) {
     image[offset..offset + bytes.len()].copy_from_slice(bytes);
 }
 
-fn u64_at(image: &[u8], offset: usize) -> u64 {
-    image.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+/// What the image of a capture says was lost of one kind.
+pub(crate) fn lost_in(image: &[u8], kind: LossKind) -> u64 {
+    let counter = image.get(LOST_OFFSET + kind as usize * size_of::<u64>()..);
+    counter.and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

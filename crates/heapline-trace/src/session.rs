@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, State, VERSION};
+use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, State, UNBEGUN, VERSION};
 
 use crate::birth_table::LiveBlocks;
 use crate::block_table::BlockTable;
@@ -22,6 +22,7 @@ use crate::layer_table::LayerTable;
 use crate::layout_check::FrameAccess;
 use crate::options::Options;
 use crate::recorder::Recorder;
+use crate::recording::{FileState, Recording};
 use crate::reference_tracer;
 use crate::remote;
 use crate::rss;
@@ -65,64 +66,25 @@ impl Session {
     }
 
     /// The capture. The caller holds the main interpreter's GIL, or nobody else knows of the session any more.
-    fn capture(&self) -> &Capture {
+    pub(crate) fn capture(&self) -> &Capture {
         // SAFETY: see above; the reference is used before anything is written to the recorder.
         unsafe { &(*self.recorder.get()).tree.capture }
     }
 
-    fn output(&self) -> Option<&Path> {
-        self.capture().path().filter(|_| !self.capture().has_failed())
+    pub(crate) fn output(&self) -> Option<(&Path, FileState)> {
+        let capture = self.capture();
+        let state = match capture.path()? {
+            _ if capture.has_failed() => FileState::CutShort,
+            _ if capture.is_in_place() => FileState::Whole,
+            _ => FileState::Gone,
+        };
+        Some((capture.path()?, state))
     }
 
     /// Counts an allocation of a thread without the GIL that could not be recorded.
     pub(crate) fn count_unrecorded(&self) {
         // SAFETY: the counter lies in the capture's header, which the recorder keeps mapped; it is atomic.
         unsafe { &*self.unrecorded }.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// A recording that has ended. Its capture is complete, and stays in memory until this is dropped.
-#[derive(Debug)]
-pub struct Recording(Kept);
-
-#[derive(Debug)]
-enum Kept {
-    Session(Box<Session>),
-    /// Of a session that goes on for its layers.
-    Image {
-        image: Vec<u8>,
-        output: Option<PathBuf>,
-    },
-}
-
-impl Recording {
-    /// Where the capture stands in a file, if an output was asked for and nobody has truncated it.
-    #[must_use]
-    pub fn output(&self) -> Option<&Path> {
-        match &self.0 {
-            Kept::Session(session) => session.output(),
-            Kept::Image { output, .. } => output.as_deref(),
-        }
-    }
-
-    /// Size of the capture in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        match &self.0 {
-            Kept::Session(session) => session.capture().bytes(),
-            Kept::Image { image, .. } => image.len() as u64,
-        }
-    }
-
-    /// The whole capture, as it would stand in a file.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] when there is no room for it.
-    pub fn image(&self) -> Result<Vec<u8>, Error> {
-        match &self.0 {
-            Kept::Session(session) => session.capture().image().map_err(Error::Memory),
-            Kept::Image { image, .. } => Ok(image.clone()),
-        }
     }
 }
 
@@ -213,6 +175,7 @@ fn prepare(
     // SAFETY: the header is mapped and nobody else knows of it yet. The magic number comes last.
     unsafe {
         header.write(Header {
+            magic: u64::from_le_bytes(UNBEGUN),
             version: VERSION,
             header_bytes: HEADER_BYTES as u32,
             pid: std::process::id(),
@@ -366,7 +329,7 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
         recorder.book(&mut desk);
         finish(&recorder.tree.capture, hooked);
         let image = recorder.tree.capture.image().map_err(Error::Memory)?;
-        let output = session.output().map(PathBuf::from);
+        let output = session.output().map(|(path, state)| (path.to_owned(), state));
         let losses = recorder.tree.capture.losses();
         recorder.tree.detach().map_err(Error::Memory)?;
         recorder.tree.capture.set_losses(losses);
@@ -374,7 +337,7 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
         recorder.history.restart(&recorder.tree.capture).map_err(Error::Memory)?;
         (*recorder.tree.capture.header()).state = State::Recording as u32;
         session.has_base.store(false, Ordering::Relaxed);
-        Ok(Recording(Kept::Image { image, output }))
+        Ok(Recording::of_image(image, output))
     }
 }
 
@@ -419,7 +382,7 @@ pub(crate) unsafe fn end(found: *mut Session) -> Result<Recording, Error> {
         (*(*found).recorder.get()).accounts.layers.close_all();
         finish((*found).capture(), hooked);
         remote::desk().take();
-        Ok(Recording(Kept::Session(Box::from_raw(found))))
+        Ok(Recording::of_session(Box::from_raw(found)))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::terminal::Terminal;
 pub struct RunOptions {
     /// Whether to print no report.
     pub quiet: bool,
-    /// Where the capture goes, `None` for a name of heapline's own.
+    /// Where the capture goes; a directory, which ends with `/`, or `None` for a name of heapline's own.
     pub output: Option<PathBuf>,
     /// Which allocations are recorded, by the file that makes them; `None` for all.
     pub recorded: Option<Filter>,
