@@ -47,7 +47,9 @@ def test_cells_are_traced_and_shown_with_their_source(run_cells: RunCells) -> No
     )
     cell = re.escape(re.findall(r"<ipython-input-2-\w+>", text)[0])
     assert re.match(rf"{cell}:2: size=1206 KiB, count=\d", text), text
-    shown = rf'  File "{cell}", line 4\n    kept = make\(\)\n  File "{cell}", line 2\n    return bytearray\(1_234_567\)\n'
+    shown = (
+        rf'  File "{cell}", line 4\n    kept = make\(\)\n  File "{cell}", line 2\n    return bytearray\(1_234_567\)\n'
+    )
     assert re.search(rf"{shown}make\n  File \"{cell}\", line 2\n    return bytearray\(1_234_567\)\n", text), text
 
 
@@ -92,7 +94,9 @@ def test_the_environment_has_a_session_traced(run_cells: RunCells) -> None:
     )
     name, traceback = text.splitlines()
     assert name == "heapline.tracemalloc 3"
-    assert re.fullmatch(r"\['  File \"<ipython-input-1-\w+>\", line 1', '    kept = bytearray\(5_000_000\)'\]", traceback)
+    assert re.fullmatch(
+        r"\['  File \"<ipython-input-1-\w+>\", line 1', '    kept = bytearray\(5_000_000\)'\]", traceback
+    )
 
 
 def test_the_command_has_its_code_traced(run_plainly: Execute, tmp_path: Path) -> None:

@@ -82,6 +82,6 @@ impl Layer {
     fn sizes(&self) -> PyResult<Vec<u64>> {
         let frozen = self.freeze()?;
         let small = frozen.blocks.iter().map(|block| u64::from(block.size));
-        Ok(small.chain(frozen.large.iter().map(|(_, size)| *size)).collect())
+        Ok(small.chain(frozen.large.iter().map(|block| block.size)).collect())
     }
 }

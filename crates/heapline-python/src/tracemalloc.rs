@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use heapline_analyze::traces::{Block, Pattern, Traces};
-use heapline_trace::{LayerId, Limits, Options, StackFilter};
+use heapline_analyze::traces::{self, Block, Pattern, Traces};
+use heapline_trace::{Allocated, LargeBlock, LayerId, Limits, Options, StackFilter};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -130,8 +130,17 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
     let frozen = frozen.map_err(|error| error::from_trace(&error))?;
     let traces = py.detach(|| {
         let blocks = frozen.blocks.into_iter();
-        let blocks = blocks.map(|block| Block { account: block.account, size: block.size }).collect();
-        let traces = Traces::from_bytes(&frozen.image, blocks, frozen.large, limit)?;
+        let blocks = blocks.map(|block| Block::new(block.account(), block.size, block.is_young())).collect();
+        let large = frozen.large.into_iter();
+        let large = large.map(|LargeBlock { account, size, is_young }| traces::LargeBlock {
+            account,
+            size,
+            is_young,
+        });
+        let allocated = frozen.allocated.map(|allocated| {
+            allocated.into_iter().map(|Allocated { bytes, count }| traces::Sum { bytes, count }).collect()
+        });
+        let traces = Traces::from_bytes(&frozen.image, blocks, large.collect(), allocated, limit)?;
         if tracing.late_filters.is_empty() {
             return Ok(traces);
         }

@@ -68,10 +68,10 @@ mod walker;
 pub use error::Error;
 pub use hidden::call_without_callers;
 pub use layer::{
-    FrozenLayer, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_memory, open_layer,
+    FrozenLayer, LargeBlock, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_memory, open_layer,
     reset_layer_peak, restart_layer, stack_at,
 };
-pub use layer_table::LayerId;
+pub use layer_table::{Allocated, LayerId};
 pub use layout_check::{FrameAccess, frame_access};
 pub use limits::Limits;
 pub use options::Options;
