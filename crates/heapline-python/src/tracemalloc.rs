@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use heapline_analyze::traces::{self, Block, Pattern, Traces};
-use heapline_trace::{Allocated, LargeBlock, LayerId, Limits, Options, StackFilter};
+use heapline_trace::{Allocated, BlockRoom, LargeBlock, LayerId, Limits, Options, StackFilter};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -126,7 +126,10 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
     let tracing = tracing().ok_or_else(|| PyRuntimeError::new_err("nothing is traced"))?;
     let limit = TRACEBACK_LIMIT.load(Ordering::Relaxed) as usize;
     // SAFETY: as in `_open_tracing`.
-    let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer) };
+    let count = unsafe { heapline_trace::layer_count(tracing.layer) };
+    let room = py.detach(|| BlockRoom::new(count));
+    // SAFETY: as in `_open_tracing`.
+    let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer, room) };
     let frozen = frozen.map_err(|error| error::from_trace(&error))?;
     let traces = py.detach(|| {
         let blocks = frozen.blocks.into_iter();

@@ -49,6 +49,28 @@ impl LiveBlock {
     }
 }
 
+/// Room for the live blocks of a layer. It is made before the freeze, without the GIL: memory that is touched for the first
+/// time takes as long as the freeze itself, in which everybody waits.
+#[derive(Debug, Default)]
+pub struct BlockRoom(Vec<LiveBlock>);
+
+impl BlockRoom {
+    const PAGE_BYTES: usize = 4096;
+
+    /// Room for so many blocks, and some more that may come meanwhile. Without memory there is none, and the freeze asks again.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let mut room = Vec::new();
+        if room.try_reserve_exact(count + count / 64 + 1024).is_ok() {
+            let in_page = Self::PAGE_BYTES / size_of::<LiveBlock>();
+            for place in room.spare_capacity_mut().iter_mut().step_by(in_page) {
+                place.write(LiveBlock::new(0, 0, false));
+            }
+        }
+        Self(room)
+    }
+}
+
 /// A live block of 4 GiB or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LargeBlock {
@@ -258,14 +280,25 @@ pub unsafe fn restart_layer(id: LayerId) -> Result<(), Error> {
     Ok(())
 }
 
-/// A layer as it stands now, with its live blocks; it goes on.
+/// How many blocks are live in a layer; 0 if it is not open.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+#[must_use]
+pub unsafe fn layer_count(id: LayerId) -> usize {
+    // SAFETY: as the caller promises.
+    let Some((_, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
+    members(recorder, generation).map(|counters| counters.live_count as usize).sum()
+}
+
+/// A layer as it stands now, with its live blocks, which are put into `room`; it goes on.
 ///
 /// # Errors
 /// [`Error::NotTracing`] if it is not open, [`Error::Memory`] when there is no room for it.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
-pub unsafe fn freeze_layer(id: LayerId) -> Result<FrozenLayer, Error> {
+pub unsafe fn freeze_layer(id: LayerId, room: BlockRoom) -> Result<FrozenLayer, Error> {
     // SAFETY: as the caller promises.
     unsafe {
         let (session, recorder, generation) = layer(id).ok_or(Error::NotTracing)?;
@@ -274,7 +307,7 @@ pub unsafe fn freeze_layer(id: LayerId) -> Result<FrozenLayer, Error> {
         inside(|| {
             let mut desk = remote::desk();
             recorder.book(&mut desk);
-            frozen(session, recorder, generation, id)
+            frozen(session, recorder, generation, id, room)
         })
     }
 }
@@ -284,16 +317,13 @@ fn frozen(
     recorder: &Recorder,
     generation: u32,
     id: LayerId,
+    BlockRoom(mut blocks): BlockRoom,
 ) -> Result<FrozenLayer, Error> {
     let mut is_member = Vec::new();
     is_member.try_reserve_exact(recorder.tree.table.account_count() as usize).map_err(|_| no_room())?;
     let layers = &recorder.accounts.layers;
     is_member
         .extend((0..recorder.tree.table.account_count()).map(|account| layers.is_in(account, generation)));
-    // SAFETY: the header is mapped as long as the capture.
-    let expected = unsafe { (*recorder.tree.capture.header()).live_count } as usize;
-    let mut blocks: Vec<LiveBlock> = Vec::new();
-    blocks.try_reserve_exact(expected).map_err(|_| no_room())?;
     let mut large = Vec::new();
     let mut lacked_room = false;
     let tick = recorder.birth();
@@ -371,15 +401,19 @@ pub unsafe fn layer_bytes(id: LayerId) -> u64 {
     const ACCOUNT_BYTES: u64 = (Account::BYTES + Counters::BYTES) as u64;
     // SAFETY: as the caller promises.
     let Some((_, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
-    let table = &recorder.tree.table;
-    let members =
-        (0..table.account_count()).filter(|account| recorder.accounts.layers.is_in(*account, generation));
-    members
-        .map(|account| table.counters_of(account))
+    members(recorder, generation)
         .filter(|counters| counters.live_count > 0)
         .map(|counters| {
             let granules = counters.live_bytes.div_ceil(GRANULE_BYTES).max(counters.live_count.into());
             ACCOUNT_BYTES + granules * SLOT_BYTES
         })
         .sum()
+}
+
+/// The counters of the accounts that belong to a layer which began with this generation.
+fn members(recorder: &Recorder, generation: u32) -> impl Iterator<Item = Counters> {
+    let table = &recorder.tree.table;
+    (0..table.account_count())
+        .filter(move |account| recorder.accounts.layers.is_in(*account, generation))
+        .map(|account| table.counters_of(account))
 }

@@ -43,6 +43,7 @@ mod limits;
 mod map_fault;
 mod node_table;
 mod options;
+mod page_map;
 mod page_protection;
 mod public_frame;
 mod recorder;
@@ -68,8 +69,8 @@ mod walker;
 pub use error::Error;
 pub use hidden::call_without_callers;
 pub use layer::{
-    FrozenLayer, LargeBlock, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_memory, open_layer,
-    reset_layer_peak, restart_layer, stack_at,
+    BlockRoom, FrozenLayer, LargeBlock, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_count,
+    layer_memory, open_layer, reset_layer_peak, restart_layer, stack_at,
 };
 pub use layer_table::{Allocated, LayerId};
 pub use layout_check::{FrameAccess, frame_access};
