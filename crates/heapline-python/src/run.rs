@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use crate::exit_report::{ExitReport, FileIdentity};
 use crate::facts;
+use crate::inspection;
 use crate::interpreter;
 use crate::program::{Outcome, Program};
 use crate::recorder::{self, Owner};
@@ -53,8 +54,15 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
         eprintln!("heapline: {error}");
         return Ok(CANNOT_RUN);
     }
-    match program.run()? {
-        Outcome::Status(status) => Ok(status),
+    let stays = inspection::is_wanted(py)?;
+    match program.run(stays)? {
+        Outcome::Status(status) => {
+            if stays {
+                // A program may have left nothing of `sys` to do it with.
+                let _ = inspection::hide_own_exit(py);
+            }
+            Ok(status)
+        }
         Outcome::Exit(exit) => Err(exit),
     }
 }
