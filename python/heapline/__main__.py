@@ -2,7 +2,5 @@
 
 from heapline._native import main
 
-# A plain `raise`: the program that `heapline run` runs must not find more imported than it has to. None on success:
-# under `python -i` the status would be 1.
-if status := main():
-    raise SystemExit(status)
+# A plain `raise`: the program that `heapline run` runs must not find more imported than it has to.
+raise SystemExit(main())
