@@ -50,11 +50,12 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
         filter: recorded.as_ref().map(|filter| recorder::stack_filter(filter.clone(), &meta)),
     };
     let program = program.prepare(py)?;
+    // Before the recorder starts: what is asked after that would be recorded as the program's.
+    let stays = inspection::is_wanted(py)?;
     if let Err(error) = start(py, output, options) {
         eprintln!("heapline: {error}");
         return Ok(CANNOT_RUN);
     }
-    let stays = inspection::is_wanted(py)?;
     match program.run(stays)? {
         Outcome::Status(status) => {
             if stays {
