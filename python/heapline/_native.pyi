@@ -178,7 +178,7 @@ class _Layer:
 
 _RawFrames: TypeAlias = tuple[tuple[str, int], ...]
 _RawTrace: TypeAlias = tuple[int, int, _RawFrames, int]
-_FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None]
+_FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None, bool]
 
 def _open_tracing(traceback_limit: int, filters: Sequence[tuple[bool, str, int | None, bool]]) -> None:
     """Open the layer of ``heapline.tracemalloc``, unless it is open.
@@ -244,17 +244,25 @@ class _LazyTraces:
         """What filters let through.
 
         Each is inclusive or not, then: the files that match (a byte for each), a line, the frames that match (a byte
-        for each), whether all frames are looked at, and a domain.
+        for each), whether all frames are looked at, a domain, and whether only young blocks match.
         """
 
     def subset(self, keep: bytes) -> _LazyTraces:
-        """Those whose byte is not 0."""
+        """Those whose byte is not 0. What their stacks have freed is not known any more."""
+
+    def young(self) -> bytes:
+        """A byte for each trace: 1 if the block is known to have been born in the tick of the snapshot."""
 
     def frames(self, traceback: int) -> _RawFrames:
         """The frames of a traceback, most recent first, by a number that the next two gave."""
 
-    def statistics(self, by: str, cumulative: bool) -> list[tuple[_RawFrames | int, int, int, str | None]]:
-        """Groups, largest first: frames, size, count, name. Of whole tracebacks the number instead of the frames."""
+    def statistics(
+        self, by: str, cumulative: bool
+    ) -> list[tuple[_RawFrames | int, int, int, str | None, tuple[int, int] | None]]:
+        """Groups, largest first: frames, size, count, name, and size and count of what these stacks have freed again.
+
+        The last is ``None`` if it is not known. Of whole tracebacks the number instead of the frames.
+        """
 
     def compare(
         self, old: _LazyTraces, by: str, cumulative: bool

@@ -178,6 +178,22 @@ CASES = [
     Case("module-failing", ["-m", "json.tool", "no such file"]),
     Case("module-missing", ["-m", "no_such_module"], status=1),
     Case("module-without-main", ["-m", "json"], status=1),
+    *(
+        Case(f"staying-{name}", program, interpreter=interpreter, environment=environment)
+        for name, program, interpreter, environment in (
+            ("module-missing", ["-m", "no_such_module"], [], {"PYTHONINSPECT": "1"}),
+            ("module-exit", ["-m", "json.tool", "--no-such-option"], ["-i"], {}),
+            ("script", [str(PLAIN / "failing.py"), "plain"], ["-i"], {}),
+            ("code-exit", ["-c", "import sys; sys.exit(3)"], [], {"PYTHONINSPECT": "1"}),
+            ("code-failing", ["-c", "1 / 0"], ["-i"], {}),
+            (
+                "code-at-end",
+                ["-c", "import atexit, sys; atexit.register(lambda: print(vars(sys).get('last_type')))"],
+                ["-i"],
+                {},
+            ),
+        )
+    ),
     Case("module-isolated", ["-m", "json.tool"], interpreter=["-I"], stdin=b"{}"),
     Case("module-development", ["-m", "json.tool"], interpreter=["-X", "dev"], stdin=b"{}"),
     Case("stdin", ["-", "argument"], stdin=b"import sys\nprint(sys.argv, sys.path, list(globals()), __file__)\n"),
@@ -236,6 +252,9 @@ THROUGH_CONSOLE_SCRIPT = {
     "ending",
     "module-failing",
     "processes-spawn",
+    "staying-module-missing",
+    "staying-script",
+    "staying-code-exit",
     "stdin",
 }
 

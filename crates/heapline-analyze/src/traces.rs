@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::loader::{self, Origins};
 use crate::redaction::Originals;
 
+mod block;
 mod comparison;
 mod filter;
 mod frames;
@@ -22,23 +23,16 @@ mod statistics;
 mod tests;
 mod traceback;
 
+pub use block::{Block, LargeBlock};
 pub use comparison::{Comparison, Difference, compare};
 pub use filter::{MatchingFrames, TraceFilter};
 pub use key::{KeyType, Label};
 pub use pattern::Pattern;
 pub use statistics::{TraceStatistic, TraceStatistics};
 
+use block::Blocks;
 use frames::Frames;
 use traceback::Tracebacks;
-
-/// A live block that is smaller than 4 GiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Index of its account in the capture.
-    pub account: u32,
-    /// Its size in bytes.
-    pub size: u32,
-}
 
 /// A block with what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +49,22 @@ pub struct Trace {
 
 /// Bytes and blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    pub(crate) bytes: u64,
-    pub(crate) count: u64,
+pub struct Sum {
+    /// Bytes.
+    pub bytes: u64,
+    /// Blocks.
+    pub count: u64,
 }
 
 impl Sum {
     fn add(&mut self, other: Self) {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.count = self.count.saturating_add(other.count);
+    }
+
+    fn less(self, other: Self) -> Self {
+        let (bytes, count) = (self.bytes.saturating_sub(other.bytes), self.count.saturating_sub(other.count));
+        Self { bytes, count }
     }
 }
 
@@ -85,53 +86,14 @@ impl Image {
     pub(crate) fn tracebacks(&self) -> &Tracebacks {
         self.tracebacks.get_or_init(|| Tracebacks::new(self, &self.is_live))
     }
-}
 
-/// The blocks of a snapshot, in no particular order.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Blocks {
-    small: Vec<Block>,
-    /// Account and size of those of 4 GiB and more.
-    large: Vec<(u32, u64)>,
-}
-
-impl Blocks {
-    fn len(&self) -> usize {
-        self.small.len() + self.large.len()
-    }
-
-    fn get(&self, index: usize) -> Option<(u32, u64)> {
-        match self.small.get(index) {
-            Some(block) => Some((block.account, block.size.into())),
-            None => self.large.get(index - self.small.len()).copied(),
+    /// Finds the spots that the traceback of an account shows, most recent first; at least one.
+    pub(crate) fn show(&self, account: usize, shown: &mut Vec<u32>) {
+        shown.clear();
+        shown.extend(self.frames.spots_of(self.origins[account].node).take(self.limit));
+        if shown.is_empty() {
+            shown.push(Frames::UNKNOWN);
         }
-    }
-
-    /// The blocks for which `keep` says so, given their index and account.
-    fn kept(&self, mut keep: impl FnMut(usize, u32) -> bool) -> Self {
-        let mut index = 0;
-        let mut next = |account| {
-            index += 1;
-            keep(index - 1, account)
-        };
-        let small: Vec<Block> = self.small.iter().copied().filter(|block| next(block.account)).collect();
-        let large: Vec<(u32, u64)> =
-            self.large.iter().copied().filter(|&(account, _)| next(account)).collect();
-        Self { small, large }
-    }
-
-    /// What they come to by account.
-    fn sums(&self, accounts: usize) -> Vec<Sum> {
-        let mut sums = vec![Sum::default(); accounts];
-        for block in &self.small {
-            let sum = &mut sums[block.account as usize];
-            sum.bytes += u64::from(block.size);
-            sum.count += 1;
-        }
-        for &(account, bytes) in &self.large {
-            sums[account as usize].add(Sum { bytes, count: 1 });
-        }
-        sums
     }
 }
 
@@ -141,6 +103,8 @@ pub struct Traces {
     pub(crate) image: Arc<Image>,
     /// What the blocks come to by account: 0 for those that were filtered out.
     pub(crate) sums: Vec<Sum>,
+    /// What was allocated and is freed again, by account: 0 for those that were filtered out. `None` if it is not known.
+    pub(crate) freed: Option<Vec<Sum>>,
     count: usize,
     /// Blocks of the snapshot that this one was filtered from, or its own.
     source: Arc<Blocks>,
@@ -149,18 +113,19 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Reads a capture that lies in memory; `blocks` and `large` (account and size) are what was live then, and tracebacks
-    /// show the `limit` most recent frames.
+    /// Reads a capture that lies in memory; `small` and `large` blocks are what was live then, `allocated` is what was ever
+    /// allocated by account, if that is known, and tracebacks show the `limit` most recent frames.
     ///
     /// # Errors
     /// As [`crate::Snapshot::from_bytes`]; also when a block belongs to no account.
     pub fn from_bytes(
         image: &[u8],
         small: Vec<Block>,
-        large: Vec<(u32, u64)>,
+        large: Vec<LargeBlock>,
+        allocated: Option<Vec<Sum>>,
         limit: usize,
     ) -> Result<Self, Error> {
-        Self::from_redacted(image, small, large, limit, &Originals::new())
+        Self::from_redacted(image, small, large, allocated, limit, &Originals::new())
     }
 
     /// The same of a capture in which files have other names than their own: these.
@@ -170,7 +135,8 @@ impl Traces {
     pub fn from_redacted(
         image: &[u8],
         small: Vec<Block>,
-        large: Vec<(u32, u64)>,
+        large: Vec<LargeBlock>,
+        allocated: Option<Vec<Sum>>,
         limit: usize,
         originals: &Originals,
     ) -> Result<Self, Error> {
@@ -180,12 +146,15 @@ impl Traces {
                 Arc::make_mut(source).file = file.as_ref().into();
             }
         }
-        let accounts = || small.iter().map(|block| block.account).chain(large.iter().map(|block| block.0));
-        if let Some(account) = accounts().max().filter(|&most| most as usize >= origins.len()) {
+        let blocks = Blocks { small, large };
+        if let Some(account) = blocks.accounts().max().filter(|&most| most as usize >= origins.len()) {
             return Err(Error::damaged(format!("a block of account {account}, which does not exist")));
         }
-        let blocks = Blocks { small, large };
         let sums = blocks.sums(origins.len());
+        let freed = allocated.map(|mut allocated| {
+            allocated.resize(sums.len(), Sum::default());
+            allocated.iter().zip(&sums).map(|(allocated, &live)| allocated.less(live)).collect()
+        });
         let image = Image {
             frames: Frames::new(tree),
             is_live: sums.iter().map(|sum| sum.count > 0).collect(),
@@ -193,12 +162,12 @@ impl Traces {
             limit: limit.max(1),
             tracebacks: OnceLock::new(),
         };
-        Ok(Self::new(Arc::new(image), sums, Arc::new(blocks)))
+        Ok(Self::new(Arc::new(image), sums, freed, Arc::new(blocks)))
     }
 
-    fn new(image: Arc<Image>, sums: Vec<Sum>, source: Arc<Blocks>) -> Self {
+    fn new(image: Arc<Image>, sums: Vec<Sum>, freed: Option<Vec<Sum>>, source: Arc<Blocks>) -> Self {
         let count = sums.iter().map(|sum| sum.count as usize).sum();
-        Self { image, sums, count, source, own: OnceLock::new() }
+        Self { image, sums, freed, count, source, own: OnceLock::new() }
     }
 
     /// How many blocks there are.
@@ -265,12 +234,18 @@ impl Traces {
         shown
     }
 
-    /// Those of the blocks whose `keep` is true, by index.
+    /// Those of the blocks whose `keep` is true, by index. What else their accounts have allocated is not known any more.
     #[must_use]
     pub fn subset(&self, keep: &[bool]) -> Self {
-        let kept = self.blocks().kept(|index, _| keep.get(index).copied().unwrap_or(false));
+        let kept = self.blocks().kept(|index, _, _| keep.get(index).copied().unwrap_or(false));
         let sums = kept.sums(self.sums.len());
-        Self::new(Arc::clone(&self.image), sums, Arc::new(kept))
+        Self::new(Arc::clone(&self.image), sums, None, Arc::new(kept))
+    }
+
+    /// For each block whether it is young, by index.
+    #[must_use]
+    pub fn young(&self) -> Vec<bool> {
+        self.blocks().young().collect()
     }
 
     /// The same blocks once more.
@@ -281,13 +256,20 @@ impl Traces {
 
     /// The blocks of the accounts for which `keep` says so.
     fn of_accounts(&self, keep: impl Fn(usize) -> bool) -> Self {
-        let sums: Vec<Sum> = self
-            .sums
-            .iter()
-            .enumerate()
-            .map(|(account, &sum)| if keep(account) { sum } else { Sum::default() })
-            .collect();
-        Self::new(Arc::clone(&self.image), sums, Arc::clone(self.blocks_if_found()))
+        let is_kept: Vec<bool> =
+            (0..self.sums.len()).map(|account| self.is_known(account) && keep(account)).collect();
+        let sums = only(&is_kept, &self.sums);
+        Self::new(Arc::clone(&self.image), sums, self.freed_of(&is_kept), Arc::clone(self.blocks_if_found()))
+    }
+
+    /// Whether an account has anything here, be it live or freed.
+    fn is_known(&self, account: usize) -> bool {
+        self.sums[account].count > 0 || self.freed.as_ref().is_some_and(|freed| freed[account].count > 0)
+    }
+
+    /// What is freed of these accounts.
+    fn freed_of(&self, is_kept: &[bool]) -> Option<Vec<Sum>> {
+        self.freed.as_ref().map(|freed| only(is_kept, freed))
     }
 
     fn blocks_if_found(&self) -> &Arc<Blocks> {
@@ -299,6 +281,11 @@ impl Traces {
             return &self.source;
         }
         self.own
-            .get_or_init(|| Arc::new(self.source.kept(|_, account| self.sums[account as usize].count > 0)))
+            .get_or_init(|| Arc::new(self.source.kept(|_, account, _| self.sums[account as usize].count > 0)))
     }
+}
+
+/// The sums that are kept, and 0 for the others.
+fn only(is_kept: &[bool], sums: &[Sum]) -> Vec<Sum> {
+    is_kept.iter().zip(sums).map(|(&is_kept, &sum)| if is_kept { sum } else { Sum::default() }).collect()
 }

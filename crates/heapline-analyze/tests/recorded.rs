@@ -1,7 +1,7 @@
 //! A capture that the recorder really made, of each format version: every later reader must open it and say the same.
 //! It was made by `heapline run sample.py` on CPython 3.13; the program lies beside it.
 
-use heapline_analyze::traces::{Block, KeyType, Traces, compare};
+use heapline_analyze::traces::{Block, KeyType, LargeBlock, Sum, TraceFilter, Traces, compare};
 use heapline_analyze::{Filter, Group, GroupBy, OrderBy, Snapshot, Status};
 use proptest::prelude::*;
 
@@ -54,8 +54,11 @@ fn ask(snapshot: &Snapshot, other: &Snapshot) {
 
 /// Asks everything of traces, if these bytes have so many accounts.
 fn ask_traces(bytes: &[u8]) -> bool {
-    let blocks = || (0..100).map(|account| Block { account, size: 10 }).collect();
-    let Ok(traces) = Traces::from_bytes(bytes, blocks(), vec![(7, 1 << 40)], 25) else { return false };
+    let small = (0..100).map(|account| Block::new(account, 10, account % 3 == 0)).collect();
+    let large = vec![LargeBlock { account: 7, size: 1 << 40, is_young: true }];
+    // Of accounts without a live block too.
+    let allocated = vec![Sum { bytes: 1 << 41, count: 100 }; 500];
+    let Ok(traces) = Traces::from_bytes(bytes, small, large, Some(allocated), 25) else { return false };
     let frames: u32 =
         (0..traces.len()).filter_map(|index| traces.get(index)).map(|trace| trace.total_frames).sum();
     assert!(frames >= 101);
@@ -66,11 +69,14 @@ fn ask_traces(bytes: &[u8]) -> bool {
             let count: u64 = statistics.rows.iter().map(|row| row.count).sum();
             assert!(cumulative || count == 101);
             statistics.rows.iter().for_each(|row| assert!(statistics.label(row).text.len() < 1 << 20));
+            assert!(statistics.rows.iter().all(|row| row.freed.is_some_and(|freed| freed.bytes > 0)));
         }
         let comparison = compare(&traces, &traces, key_type, false);
         assert!(comparison.rows.iter().all(|row| row.bytes_change == 0));
     }
     assert!(traces.filter_stacks(|frames| frames.len() > 25).is_empty());
+    let young = TraceFilter { inclusive: true, frames: None, domain: None, is_young: true };
+    assert_eq!(traces.filter(&[young]).len(), 35);
     true
 }
 

@@ -1,6 +1,6 @@
 //! A layer of the recording, as the face of `tracemalloc` uses it.
 
-use heapline_trace::{LayerId, Limits, Options, StackFilter};
+use heapline_trace::{BlockRoom, LayerId, Limits, Options, StackFilter};
 use pyo3::prelude::*;
 
 use crate::error;
@@ -36,7 +36,8 @@ impl Layer {
     /// The layer at this instant.
     pub(crate) fn freeze(&self) -> PyResult<heapline_trace::FrozenLayer> {
         // SAFETY: as in `open`.
-        unsafe { heapline_trace::freeze_layer(self.id) }.map_err(|error| error::from_trace(&error))
+        unsafe { heapline_trace::freeze_layer(self.id, BlockRoom::default()) }
+            .map_err(|error| error::from_trace(&error))
     }
 }
 
@@ -83,6 +84,6 @@ impl Layer {
     fn sizes(&self) -> PyResult<Vec<u64>> {
         let frozen = self.freeze()?;
         let small = frozen.blocks.iter().map(|block| u64::from(block.size));
-        Ok(small.chain(frozen.large.iter().map(|(_, size)| *size)).collect())
+        Ok(small.chain(frozen.large.iter().map(|block| block.size)).collect())
     }
 }

@@ -21,6 +21,8 @@ mod exit_report;
 #[cfg(recordable)]
 mod facts;
 #[cfg(recordable)]
+mod inspection;
+#[cfg(recordable)]
 mod interpreter;
 #[cfg(recordable)]
 mod launcher;

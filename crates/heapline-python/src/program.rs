@@ -157,15 +157,16 @@ pub(crate) struct Prepared<'py> {
 
 impl Prepared<'_> {
     /// Runs the program; no frame of ours is visible to it. Does not return if a script or code on the command line
-    /// exits: the interpreter then ends the process from within.
-    pub(crate) fn run(self) -> PyResult<Outcome> {
+    /// exits: the interpreter then ends the process from within, unless it was told to stay. Then `print_exit` is set, and
+    /// an exit is printed like any exception.
+    pub(crate) fn run(self, print_exit: bool) -> PyResult<Outcome> {
         let py = self.callable.py();
         // SAFETY: both are live objects of the right kind, the GIL is held, and `heapline` itself is the frame below.
         let result = unsafe {
             let result = heapline_trace::call_without_callers(
                 self.callable.as_ptr().cast(),
                 self.arguments.as_ptr().cast(),
-                true,
+                print_exit,
             );
             let result = result.map_err(|error| crate::error::from_trace(&error))?;
             Bound::from_owned_ptr_or_opt(py, result.cast())

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::exit_report::{ExitReport, FileIdentity};
 use crate::facts;
+use crate::inspection;
 use crate::interpreter;
 use crate::program::{Outcome, Program};
 use crate::recorder::{self, Owner};
@@ -46,12 +47,20 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
     let wishes = Wishes { filter: recorded, redact, limits: heapline_trace::Limits::default(), jit };
     let options = |output| recording::options(output, &meta, wishes.clone());
     let program = program.prepare(py)?;
+    // Before the recorder starts: what is asked after that would be recorded as the program's.
+    let stays = inspection::is_wanted(py)?;
     if let Err(error) = start(py, &place, options) {
         eprintln!("heapline: {error}");
         return Ok(CANNOT_RUN);
     }
-    match program.run()? {
-        Outcome::Status(status) => Ok(status),
+    match program.run(stays)? {
+        Outcome::Status(status) => {
+            if stays {
+                // A program may have left nothing of `sys` to do it with.
+                let _ = inspection::hide_own_exit(py);
+            }
+            Ok(status)
+        }
         Outcome::Exit(exit) => Err(exit),
     }
 }

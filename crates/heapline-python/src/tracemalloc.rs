@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use heapline_analyze::traces::{Block, Pattern, Traces};
-use heapline_trace::{LayerId, Limits, Options, StackFilter};
+use heapline_analyze::traces::{self, Block, Pattern, Traces};
+use heapline_trace::{Allocated, BlockRoom, LargeBlock, LayerId, Limits, Options, StackFilter};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -127,14 +127,27 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
     let tracing = tracing().ok_or_else(|| PyRuntimeError::new_err("nothing is traced"))?;
     let limit = TRACEBACK_LIMIT.load(Ordering::Relaxed) as usize;
     // SAFETY: as in `_open_tracing`.
-    let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer) };
+    let count = unsafe { heapline_trace::layer_count(tracing.layer) };
+    let room = py.detach(|| BlockRoom::new(count));
+    // SAFETY: as in `_open_tracing`.
+    let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer, room) };
     let frozen = frozen.map_err(|error| error::from_trace(&error))?;
     // While the GIL is not held, the recorder may be asking for names.
     let originals = recording::originals();
     let traces = py.detach(|| {
         let blocks = frozen.blocks.into_iter();
-        let blocks = blocks.map(|block| Block { account: block.account, size: block.size }).collect();
-        let traces = Traces::from_redacted(&frozen.image, blocks, frozen.large, limit, &originals)?;
+        let blocks = blocks.map(|block| Block::new(block.account(), block.size, block.is_young())).collect();
+        let large = frozen.large.into_iter();
+        let large = large.map(|LargeBlock { account, size, is_young }| traces::LargeBlock {
+            account,
+            size,
+            is_young,
+        });
+        let allocated = frozen.allocated.map(|allocated| {
+            allocated.into_iter().map(|Allocated { bytes, count }| traces::Sum { bytes, count }).collect()
+        });
+        let traces =
+            Traces::from_redacted(&frozen.image, blocks, large.collect(), allocated, limit, &originals)?;
         if tracing.late_filters.is_empty() {
             return Ok(traces);
         }

@@ -32,9 +32,10 @@ pub(crate) struct LazyTraces {
     shared: Arc<Shared>,
 }
 
-/// What a filter looks for: inclusive, matching files by number, line, matching frames by number, all frames, domain.
+/// What a filter looks for: inclusive, matching files by number, line, matching frames by number, all frames, domain,
+/// whether only young blocks match.
 type FilterParts<'py> =
-    (bool, Option<Bound<'py, PyBytes>>, Option<u32>, Option<Bound<'py, PyBytes>>, bool, Option<i64>);
+    (bool, Option<Bound<'py, PyBytes>>, Option<u32>, Option<Bound<'py, PyBytes>>, bool, Option<i64>, bool);
 
 impl LazyTraces {
     /// The traces of a snapshot that was just taken.
@@ -198,7 +199,7 @@ impl LazyTraces {
     fn filter(&self, py: Python<'_>, filters: Vec<FilterParts<'_>>) -> Self {
         let filters: Vec<TraceFilter> = filters
             .into_iter()
-            .map(|(inclusive, files, line, spots, all_frames, domain)| {
+            .map(|(inclusive, files, line, spots, all_frames, domain, is_young)| {
                 let is_set = |flags: &Bound<'_, PyBytes>, index: u32| {
                     flags.as_bytes().get(index as usize).is_some_and(|&flag| flag != 0)
                 };
@@ -213,6 +214,7 @@ impl LazyTraces {
                     inclusive,
                     frames: of_files.or(of_spots).map(|spots| MatchingFrames { spots, all_frames }),
                     domain: domain.map(|domain| u32::try_from(domain).ok()),
+                    is_young,
                 }
             })
             .collect();
@@ -225,6 +227,12 @@ impl LazyTraces {
         self.sibling(py.detach(|| self.inner.subset(&keep)))
     }
 
+    /// A byte for each trace: 1 if the block is known to have been born in the tick of the snapshot.
+    fn young<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let young: Vec<u8> = py.detach(|| self.inner.young().into_iter().map(u8::from).collect());
+        PyBytes::new(py, &young)
+    }
+
     /// The frames of a traceback, most recent first, by a number that `statistics` or `compare` gave.
     fn frames<'py>(&self, py: Python<'py>, traceback: usize) -> PyResult<Bound<'py, PyTuple>> {
         if traceback >= self.inner.traceback_count() {
@@ -233,7 +241,8 @@ impl LazyTraces {
         self.traceback(py, traceback as u32)
     }
 
-    /// Groups, largest first: frames, size, count, name. Of whole tracebacks the number instead of the frames.
+    /// Groups, largest first: frames, size, count, name, and size and count of what these stacks have freed again if that
+    /// is known. Of whole tracebacks the number instead of the frames.
     fn statistics<'py>(&self, py: Python<'py>, by: &str, cumulative: bool) -> PyResult<Bound<'py, PyList>> {
         let by = key_type(by)?;
         let statistics = py.detach(|| self.inner.statistics(by, cumulative));
@@ -242,7 +251,8 @@ impl LazyTraces {
             .iter()
             .map(|row| {
                 let (frames, name) = Self::group(py, by, row.key.into(), statistics.label(row))?;
-                (frames, row.bytes, row.count, name).into_pyobject(py)
+                let freed = row.freed.map(|freed| (freed.bytes, freed.count));
+                (frames, row.bytes, row.count, name, freed).into_pyobject(py)
             })
             .collect();
         PyList::new(py, rows?)

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::errno::preserving_errno;
-use crate::page_map::{PAGE_BYTES, PageMap};
+use crate::page_map::PageMap;
 use crate::region::{Region, prefer_huge_pages};
 
 /// Bits of the addresses that can be looked up.
@@ -19,7 +19,6 @@ pub(crate) const SLOTS: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
 
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const CHUNK_BYTES: usize = SLOTS * size_of::<AtomicU32>();
-const PAGE_SLOTS: usize = PAGE_BYTES / size_of::<AtomicU32>();
 const WORD_BITS: usize = 64;
 
 /// All chunks. They live as long as this.
@@ -112,22 +111,21 @@ impl Chunks {
         }
     }
 
-    /// Visits the address and value of every slot that is not 0, in order.
+    /// Visits the address and value of every slot that is not 0, in order. Pages of slots that were never written cost
+    /// nothing: a chunk may have a single large block in it.
     pub(crate) fn for_each_slot(&self, mut visit: impl FnMut(usize, u32)) {
-        let map = PageMap::open();
-        let mut exists = [false; CHUNK_BYTES / PAGE_BYTES];
+        const SLOT_BYTES: usize = size_of::<AtomicU32>();
+        let pages = PageMap::open();
         self.for_each_chunk(|number, chunk| {
-            // What no slot was ever written in is all zeros.
-            map.look(chunk as usize, &mut exists);
-            for page in (0..exists.len()).filter(|page| exists[*page]) {
-                for index in page * PAGE_SLOTS..(page + 1) * PAGE_SLOTS {
-                    // SAFETY: the chunk has that many slots.
+            pages.for_each_written(chunk as usize, CHUNK_BYTES, |bytes| {
+                for index in bytes.start / SLOT_BYTES..bytes.end / SLOT_BYTES {
+                    // SAFETY: the bytes lie in the chunk, which has that many slots.
                     let value = unsafe { (*chunk.add(index)).load(Ordering::Relaxed) };
                     if value != 0 {
                         visit((number << CHUNK_BITS) + (index << GRANULE_BITS), value);
                     }
                 }
-            }
+            });
         });
     }
 }
@@ -168,5 +166,26 @@ mod tests {
         let mut found = Vec::new();
         chunks.for_each_slot(|address, value| found.push((address, value)));
         assert_eq!(found, addresses.map(|address| (address, 255)));
+    }
+
+    #[test]
+    fn a_scan_finds_every_slot_and_touches_no_other_page() {
+        let chunks = Chunks::new().expect("address space");
+        let last = (1 << CHUNK_BITS) - 16;
+        let addresses = [0, 16, 0x4000, 0x4010, 0xff_8000, last].map(|address| (9 << CHUNK_BITS) + address);
+        chunks.make(addresses[0]).expect("memory");
+        let chunk = chunks.chunk(addresses[0]).load(Ordering::Acquire);
+        for address in addresses {
+            // SAFETY: the chunk was made.
+            unsafe { (*chunk.add(Chunks::index(address))).store(address as u32, Ordering::Relaxed) };
+        }
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            chunks.for_each_slot(|address, value| found.push((address, value)));
+            assert_eq!(found, addresses.map(|address| (address, address as u32)));
+        }
+        let mut written = 0;
+        PageMap::open().for_each_written(chunk as usize, CHUNK_BYTES, |bytes| written += bytes.len());
+        assert!(written <= 4 * crate::rss::page_bytes() as usize);
     }
 }

@@ -13,10 +13,10 @@ use crate::layout::{Layout, read};
 
 /// Calls `callable(*arguments)` with none of the caller's frames visible to it.
 ///
-/// Returns a new reference, or null with an exception set. With `print_exception`, an exception other than
-/// `SystemExit` is reported as the interpreter reports an uncaught one (`PyErr_PrintEx`) while the caller is still
-/// hidden; then null is returned with no exception set. Where the layout of frames is not known the caller stays
-/// visible, but not in that report.
+/// Returns a new reference, or null. An exception other than `SystemExit` is reported as the interpreter reports an uncaught
+/// one (`PyErr_PrintEx`) while the caller is still hidden; with `print_exit` that one is, too: an interpreter that was told
+/// to stay (`-i`) prints it and does not exit. `SystemExit` is left set otherwise. Where the layout of frames is not known
+/// the caller stays visible, but not in that report.
 ///
 /// # Errors
 /// When the interpreter lacks what this needs.
@@ -27,7 +27,7 @@ use crate::layout::{Layout, read};
 pub unsafe fn call_without_callers(
     callable: *mut PyObject,
     arguments: *mut PyObject,
-    print_exception: bool,
+    print_exit: bool,
 ) -> Result<*mut PyObject, Error> {
     // SAFETY: as the caller promises.
     let environment = unsafe { environment::find()? };
@@ -43,9 +43,9 @@ pub unsafe fn call_without_callers(
             (field, field.replace(outermost))
         });
         let result = (api.call)(callable, arguments);
-        if result.is_null() && print_exception {
+        if result.is_null() {
             let system_exit: *mut *mut PyObject = ffi::data_symbol(c"PyExc_SystemExit").cast();
-            if system_exit.is_null() || (api.error_matches)(*system_exit) == 0 {
+            if print_exit || system_exit.is_null() || (api.error_matches)(*system_exit) == 0 {
                 (api.error_print)(1);
             }
         }

@@ -8,24 +8,78 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use heapline_format::{Account, Counters};
 
-use crate::block_table::{Block, Entry};
+use crate::block_table::{ACCOUNT_LIMIT, Block, Entry};
 use crate::domain::PYTHON;
 use crate::error::Error;
 use crate::hooks;
-use crate::layer_table::{LayerId, MOST_LAYERS};
+use crate::layer_table::{Allocated, LayerId, MOST_LAYERS};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::remote;
 use crate::session::{self, Session};
 use crate::thread_local;
 
-/// A live block of a frozen layer.
+/// A live block of a frozen layer. There may be millions: 8 bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveBlock {
+    account_and_age: u32,
+    /// Bytes that were asked for.
+    pub size: u32,
+}
+
+impl LiveBlock {
+    /// Set of a block that is young; accounts have fewer bits.
+    const YOUNG: u32 = 1 << 31;
+
+    fn new(account: u32, size: u32, is_young: bool) -> Self {
+        const { assert!(ACCOUNT_LIMIT <= Self::YOUNG) };
+        Self { account_and_age: account | if is_young { Self::YOUNG } else { 0 }, size }
+    }
+
+    /// Number of its account in the capture.
+    #[must_use]
+    pub fn account(self) -> u32 {
+        self.account_and_age & !Self::YOUNG
+    }
+
+    /// Whether it is known to have been born in the base tick of the freeze: it may still turn out to be temporary.
+    #[must_use]
+    pub fn is_young(self) -> bool {
+        self.account_and_age & Self::YOUNG != 0
+    }
+}
+
+/// Room for the live blocks of a layer. It is made before the freeze, without the GIL: memory that is touched for the first
+/// time takes as long as the freeze itself, in which everybody waits.
+#[derive(Debug, Default)]
+pub struct BlockRoom(Vec<LiveBlock>);
+
+impl BlockRoom {
+    const PAGE_BYTES: usize = 4096;
+
+    /// Room for so many blocks, and some more that may come meanwhile. Without memory there is none, and the freeze asks again.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let mut room = Vec::new();
+        if room.try_reserve_exact(count + count / 64 + 1024).is_ok() {
+            let in_page = Self::PAGE_BYTES / size_of::<LiveBlock>();
+            for place in room.spare_capacity_mut().iter_mut().step_by(in_page) {
+                place.write(LiveBlock::new(0, 0, false));
+            }
+        }
+        Self(room)
+    }
+}
+
+/// A live block of 4 GiB or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeBlock {
     /// Number of its account in the capture.
     pub account: u32,
     /// Bytes that were asked for.
-    pub size: u32,
+    pub size: u64,
+    /// As of a [`LiveBlock`].
+    pub is_young: bool,
 }
 
 /// A layer at one instant.
@@ -35,8 +89,11 @@ pub struct FrozenLayer {
     pub image: Vec<u8>,
     /// The layer's live blocks of less than 4 GiB, by address. Others of the capture are not the layer's.
     pub blocks: Vec<LiveBlock>,
-    /// Account and size of larger ones.
-    pub large: Vec<(u32, u64)>,
+    /// Larger ones.
+    pub large: Vec<LargeBlock>,
+    /// What was allocated since the layer began, by account; `None` if it is not known: a process was forked since, and the
+    /// child counts from the fork on.
+    pub allocated: Option<Vec<Allocated>>,
 }
 
 /// The session and its recorder, to be used with the main interpreter's GIL held.
@@ -96,11 +153,11 @@ pub unsafe fn open_layer(options: Options) -> Result<LayerId, Error> {
         }
         if layers.is_empty() && !session.has_base.load(Ordering::Relaxed) {
             let live_bytes = (*recorder.tree.capture.header()).live_bytes;
-            recorder.accounts.layers.open(id, 0, live_bytes);
+            recorder.accounts.layers.open(id, 0, live_bytes, Some(Vec::new()));
             return Ok(id);
         }
-        let generation = begin_generation(session, recorder)?;
-        recorder.accounts.layers.open(id, generation, 0);
+        let (generation, before) = begin_generation(session, recorder)?;
+        recorder.accounts.layers.open(id, generation, 0, before);
     }
     Ok(id)
 }
@@ -109,11 +166,15 @@ fn no_room() -> Error {
     Error::Memory(std::io::Error::from(std::io::ErrorKind::OutOfMemory))
 }
 
-/// From now on stacks that allocate have accounts of a new generation.
+/// From now on stacks that allocate have accounts of a new generation. Also returns what each account has allocated until
+/// now, if there is memory for that.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
-unsafe fn begin_generation(session: &Session, recorder: &mut Recorder) -> Result<u32, Error> {
+unsafe fn begin_generation(
+    session: &Session,
+    recorder: &mut Recorder,
+) -> Result<(u32, Option<Vec<Allocated>>), Error> {
     // SAFETY: as the caller promises. With the desk in hand nobody leaves a note meanwhile.
     unsafe {
         inside(|| {
@@ -121,9 +182,25 @@ unsafe fn begin_generation(session: &Session, recorder: &mut Recorder) -> Result
             recorder.book(&mut desk);
             let generation = recorder.tree.begin_generation().map_err(|_| Error::NodeLimit)?;
             session.fixed_accounts.store(recorder.tree.fixed_accounts(), Ordering::Relaxed);
-            Ok(generation)
+            Ok((generation, allocated_since(recorder, &[])))
         })
     }
+}
+
+/// What was allocated by account since it was `before`; `None` if there is no memory for that.
+fn allocated_since(recorder: &Recorder, before: &[Allocated]) -> Option<Vec<Allocated>> {
+    let table = &recorder.tree.table;
+    let mut allocated = Vec::new();
+    allocated.try_reserve_exact(table.account_count() as usize).ok()?;
+    allocated.extend((0..table.account_count()).map(|account| {
+        let counters = table.counters_of(account);
+        let before = before.get(account as usize).copied().unwrap_or_default();
+        Allocated {
+            bytes: counters.allocated_bytes.wrapping_sub(before.bytes),
+            count: counters.allocated_count.wrapping_sub(before.count),
+        }
+    }));
+    Some(allocated)
 }
 
 /// Does something that allocates, and none of that is booked.
@@ -197,20 +274,31 @@ pub unsafe fn restart_layer(id: LayerId) -> Result<(), Error> {
     // SAFETY: as the caller promises.
     unsafe {
         let (session, recorder, _) = layer(id).ok_or(Error::NotTracing)?;
-        let generation = begin_generation(session, recorder)?;
-        recorder.accounts.layers.restart(id, generation);
+        let (generation, before) = begin_generation(session, recorder)?;
+        recorder.accounts.layers.restart(id, generation, before);
     }
     Ok(())
 }
 
-/// A layer as it stands now, with its live blocks; it goes on.
+/// How many blocks are live in a layer; 0 if it is not open.
+///
+/// # Safety
+/// The caller holds the GIL of the main interpreter.
+#[must_use]
+pub unsafe fn layer_count(id: LayerId) -> usize {
+    // SAFETY: as the caller promises.
+    let Some((_, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
+    members(recorder, generation).map(|counters| counters.live_count as usize).sum()
+}
+
+/// A layer as it stands now, with its live blocks, which are put into `room`; it goes on.
 ///
 /// # Errors
 /// [`Error::NotTracing`] if it is not open, [`Error::Memory`] when there is no room for it.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
-pub unsafe fn freeze_layer(id: LayerId) -> Result<FrozenLayer, Error> {
+pub unsafe fn freeze_layer(id: LayerId, room: BlockRoom) -> Result<FrozenLayer, Error> {
     // SAFETY: as the caller promises.
     unsafe {
         let (session, recorder, generation) = layer(id).ok_or(Error::NotTracing)?;
@@ -219,33 +307,37 @@ pub unsafe fn freeze_layer(id: LayerId) -> Result<FrozenLayer, Error> {
         inside(|| {
             let mut desk = remote::desk();
             recorder.book(&mut desk);
-            frozen(session, recorder, generation)
+            frozen(session, recorder, generation, id, room)
         })
     }
 }
 
-fn frozen(session: &Session, recorder: &Recorder, generation: u32) -> Result<FrozenLayer, Error> {
+fn frozen(
+    session: &Session,
+    recorder: &Recorder,
+    generation: u32,
+    id: LayerId,
+    BlockRoom(mut blocks): BlockRoom,
+) -> Result<FrozenLayer, Error> {
     let mut is_member = Vec::new();
     is_member.try_reserve_exact(recorder.tree.table.account_count() as usize).map_err(|_| no_room())?;
     let layers = &recorder.accounts.layers;
     is_member
         .extend((0..recorder.tree.table.account_count()).map(|account| layers.is_in(account, generation)));
-    // SAFETY: the header is mapped as long as the capture.
-    let expected = unsafe { (*recorder.tree.capture.header()).live_count } as usize;
-    let mut blocks: Vec<LiveBlock> = Vec::new();
-    blocks.try_reserve_exact(expected).map_err(|_| no_room())?;
     let mut large = Vec::new();
     let mut lacked_room = false;
+    let tick = recorder.birth();
     let mut add = |block: Block| {
         if is_member.get(block.account as usize) != Some(&true) {
             return;
         }
         let room =
             if u32::try_from(block.size).is_ok() { blocks.try_reserve(1) } else { large.try_reserve(1) };
+        let is_young = block.birth == tick;
         match u32::try_from(block.size) {
             _ if room.is_err() => lacked_room = true,
-            Ok(size) => blocks.push(LiveBlock { account: block.account, size }),
-            Err(_) => large.push((block.account, block.size as u64)),
+            Ok(size) => blocks.push(LiveBlock::new(block.account, size, is_young)),
+            Err(_) => large.push(LargeBlock { account: block.account, size: block.size as u64, is_young }),
         }
     };
     session.blocks.for_each(|entry| {
@@ -262,7 +354,8 @@ fn frozen(session: &Session, recorder: &Recorder, generation: u32) -> Result<Fro
         return Err(no_room());
     }
     let image = recorder.tree.capture.image().map_err(Error::Memory)?;
-    Ok(FrozenLayer { image, blocks, large })
+    let allocated = layers.before(id).and_then(|before| allocated_since(recorder, before));
+    Ok(FrozenLayer { image, blocks, large, allocated })
 }
 
 fn live_block(recorder: &Recorder, entry: Entry) -> Option<Block> {
@@ -308,15 +401,19 @@ pub unsafe fn layer_bytes(id: LayerId) -> u64 {
     const ACCOUNT_BYTES: u64 = (Account::BYTES + Counters::BYTES) as u64;
     // SAFETY: as the caller promises.
     let Some((_, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
-    let table = &recorder.tree.table;
-    let members =
-        (0..table.account_count()).filter(|account| recorder.accounts.layers.is_in(*account, generation));
-    members
-        .map(|account| table.counters_of(account))
+    members(recorder, generation)
         .filter(|counters| counters.live_count > 0)
         .map(|counters| {
             let granules = counters.live_bytes.div_ceil(GRANULE_BYTES).max(counters.live_count.into());
             ACCOUNT_BYTES + granules * SLOT_BYTES
         })
         .sum()
+}
+
+/// The counters of the accounts that belong to a layer which began with this generation.
+fn members(recorder: &Recorder, generation: u32) -> impl Iterator<Item = Counters> {
+    let table = &recorder.tree.table;
+    (0..table.account_count())
+        .filter(move |account| recorder.accounts.layers.is_in(*account, generation))
+        .map(|account| table.counters_of(account))
 }

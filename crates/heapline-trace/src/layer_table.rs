@@ -22,6 +22,15 @@ pub(crate) struct Layer {
     pub(crate) peak_bytes: u64,
 }
 
+/// What was ever allocated of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allocated {
+    /// Bytes.
+    pub bytes: u64,
+    /// Allocations.
+    pub count: u64,
+}
+
 /// The layers that are open.
 #[derive(Debug)]
 pub(crate) struct LayerTable {
@@ -29,15 +38,19 @@ pub(crate) struct LayerTable {
     is_empty: bool,
     /// Generation of each account, as the tree says.
     generations: *const u32,
+    /// What each layer found allocated when it began, by account: later accounts are all its own. Not there if it is not
+    /// known.
+    before: Vec<(LayerId, Vec<Allocated>)>,
 }
 
 impl LayerTable {
     /// # Safety
     /// There is a generation for every account that will be asked about, as long as the value is used.
     pub(crate) unsafe fn new(generations: *const u32) -> io::Result<Self> {
-        let mut open = Vec::new();
+        let (mut open, mut before) = (Vec::new(), Vec::new());
         open.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Self { open, is_empty: true, generations })
+        before.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        Ok(Self { open, is_empty: true, generations, before })
     }
 
     #[inline(always)]
@@ -65,30 +78,47 @@ impl LayerTable {
         unsafe { *self.generations.add(account as usize) }
     }
 
-    /// Opens a layer in which so many bytes are live already. The caller has seen that there is room.
-    pub(crate) fn open(&mut self, id: LayerId, generation: u32, live_bytes: u64) {
+    /// Opens a layer in which so many bytes are live already, and so much was allocated before, if that is known. The caller
+    /// has seen that there is room.
+    pub(crate) fn open(
+        &mut self,
+        id: LayerId,
+        generation: u32,
+        live_bytes: u64,
+        before: Option<Vec<Allocated>>,
+    ) {
         self.open.push(Layer { id, generation, live_bytes, peak_bytes: live_bytes });
         self.is_empty = false;
+        self.before.extend(before.map(|before| (id, before)));
     }
 
     pub(crate) fn close(&mut self, id: LayerId) {
         self.open.retain(|layer| layer.id != id);
         self.is_empty = self.open.is_empty();
+        self.before.retain(|(of, _)| *of != id);
     }
 
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
         self.is_empty = true;
+        self.before.clear();
+    }
+
+    /// What was allocated before a layer began, by account; `None` if it is not known.
+    pub(crate) fn before(&self, id: LayerId) -> Option<&[Allocated]> {
+        self.before.iter().find(|(of, _)| *of == id).map(|(_, before)| &before[..])
     }
 
     pub(crate) fn get(&self, id: LayerId) -> Option<&Layer> {
         self.open.iter().find(|layer| layer.id == id)
     }
 
-    /// Has a layer begin anew with a generation.
-    pub(crate) fn restart(&mut self, id: LayerId, generation: u32) {
+    /// Has a layer begin anew with a generation, as [`Self::open`].
+    pub(crate) fn restart(&mut self, id: LayerId, generation: u32, before: Option<Vec<Allocated>>) {
         if let Some(layer) = self.open.iter_mut().find(|layer| layer.id == id) {
             (layer.generation, layer.live_bytes, layer.peak_bytes) = (generation, 0, 0);
+            self.before.retain(|(of, _)| *of != id);
+            self.before.extend(before.map(|before| (id, before)));
         }
     }
 
@@ -98,9 +128,11 @@ impl LayerTable {
         }
     }
 
-    /// Nothing is live for the moment: books that are about to be made from the block table.
+    /// Nothing is live for the moment: books that are about to be made from the block table. They know nothing of what was
+    /// allocated before.
     pub(crate) fn recount(&mut self) {
         self.open.iter_mut().for_each(|layer| layer.live_bytes = 0);
+        self.before.clear();
     }
 
     /// An allocation where [`Self::are_many`] says no, without a call: this runs for every block.
@@ -155,6 +187,28 @@ mod tests {
         blocks.iter().filter(|(account, _)| table.is_in(*account, first)).map(|(_, bytes)| bytes).sum()
     }
 
+    #[test]
+    fn what_was_before_a_layer_goes_with_it() {
+        // SAFETY: no account is asked about.
+        let mut table = unsafe { LayerTable::new(std::ptr::null()) }.expect("memory");
+        let some = |bytes| vec![Allocated { bytes, count: 1 }];
+        table.open(1, 0, 0, Some(Vec::new()));
+        table.open(2, 1, 0, Some(some(5)));
+        table.open(3, 2, 0, None);
+        assert_eq!(table.before(1), Some(&[][..]));
+        assert_eq!(table.before(2), Some(&some(5)[..]));
+        assert_eq!(table.before(3), None);
+        table.restart(3, 3, Some(some(6)));
+        table.restart(2, 3, None);
+        table.close(1);
+        assert_eq!([1, 2, 3].map(|id| table.before(id).is_some()), [false, false, true]);
+        table.recount();
+        assert_eq!(table.before(3), None);
+        table.restart(3, 4, Some(some(7)));
+        table.close_all();
+        assert_eq!(table.before(3), None);
+    }
+
     proptest! {
         #[test]
         fn layers_are_sums_over_their_accounts(
@@ -172,7 +226,7 @@ mod tests {
                     0 if model.len() < 5 => {
                         generation += 1;
                         prop_assert!(table.has_room());
-                        table.open(number as u32, generation, 0);
+                        table.open(number as u32, generation, 0, None);
                         model.push((number as u32, generation, 0));
                     }
                     1 if !model.is_empty() => {
@@ -182,7 +236,7 @@ mod tests {
                     2 if !model.is_empty() => {
                         let at = pick as usize % model.len();
                         generation += 1;
-                        table.restart(model[at].0, generation);
+                        table.restart(model[at].0, generation, None);
                         model[at] = (model[at].0, generation, 0);
                     }
                     3 if !model.is_empty() => {

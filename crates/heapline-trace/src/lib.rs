@@ -73,10 +73,10 @@ pub use error::Error;
 pub use file_names::{FileNames, Rename};
 pub use hidden::call_without_callers;
 pub use layer::{
-    FrozenLayer, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_memory, open_layer,
-    reset_layer_peak, restart_layer, stack_at,
+    BlockRoom, FrozenLayer, LargeBlock, LiveBlock, close_layer, freeze_layer, layer_bytes, layer_count,
+    layer_memory, open_layer, reset_layer_peak, restart_layer, stack_at,
 };
-pub use layer_table::LayerId;
+pub use layer_table::{Allocated, LayerId};
 pub use layout_check::{FrameAccess, frame_access};
 pub use limits::Limits;
 pub use options::Options;

@@ -1,56 +1,65 @@
-//! Which pages of memory exist, as the kernel keeps them.
+//! Which pages of private memory were ever written, as the kernel tells: a scan of sparse memory leaves the others out.
 //!
-//! Reading a page of a lazy mapping that nobody has written to costs a fault, and the first write to it another one. So
-//! whoever reads all of a sparse table asks first.
+//! A page of a private anonymous mapping that is neither present nor swapped out has no content, and reads as zeros. Reading
+//! it would be a fault, and take page tables. `/proc/self/pagemap` has 8 bytes for each page, whose highest bits say both.
+//! Where that cannot be read, or says what cannot be, all pages count as written.
 
-use std::ffi::c_void;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
-/// Bytes of a page. What is larger on some machine is asked of in smaller pieces, which is only slower.
-pub(crate) const PAGE_BYTES: usize = 4096;
-/// Of an entry: the page is in memory, or swapped out.
-const EXISTS: u64 = 3 << 62;
+use crate::errno::preserving_errno;
+use crate::rss::page_bytes;
 
-/// This process' map of its pages. Opened for a use and closed after it: a forked child has another one.
+const ENTRY_BYTES: usize = size_of::<u64>();
+/// Entries that are read at a time.
+const ENTRIES: usize = 512;
+/// The page is in memory, or swapped out.
+const WRITTEN: u64 = 1 << 63 | 1 << 62;
+
+/// The kernel's word about the pages of this process.
 #[derive(Debug)]
 pub(crate) struct PageMap {
-    file: Option<OwnedFd>,
+    file: Option<File>,
+    page_bytes: usize,
 }
 
 impl PageMap {
-    /// Opens the map. Where it cannot be read, every page may exist.
+    /// Opened anew for each scan: a descriptor that is kept could be closed by the program.
     pub(crate) fn open() -> Self {
-        // SAFETY: the path is a C string.
-        let file = unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        // SAFETY: the descriptor was just opened, and belongs to nobody else.
-        Self { file: (file >= 0).then(|| unsafe { OwnedFd::from_raw_fd(file) }) }
+        let file = preserving_errno(|| File::open("/proc/self/pagemap").ok());
+        Self { file, page_bytes: page_bytes() as usize }
     }
 
-    /// Asks for `exists.len()` pages from an address on: false for those that nobody has written to.
-    pub(crate) fn look(&self, address: usize, exists: &mut [bool]) {
-        exists.fill(true);
-        let Some(file) = &self.file else { return };
-        // SAFETY: `sysconf` has no preconditions.
-        if unsafe { libc::sysconf(libc::_SC_PAGESIZE) } != PAGE_BYTES as libc::c_long {
-            return;
-        }
-        let mut entries = [0u64; 512];
-        let mut page = address / PAGE_BYTES;
-        for exists in exists.chunks_mut(entries.len()) {
-            let wanted = exists.len() * size_of::<u64>();
-            let place = (page * size_of::<u64>()) as libc::off_t;
-            // SAFETY: the buffer has room for that many bytes, and any bytes are valid integers.
-            let read = unsafe {
-                libc::pread(file.as_raw_fd(), entries.as_mut_ptr().cast::<c_void>(), wanted, place)
-            };
-            if read != wanted as isize {
-                return;
+    /// Visits the parts of a private anonymous mapping, in bytes from its begin, that may hold something else than zeros, in
+    /// order. The mapping is made of whole pages, and something was written to it.
+    pub(crate) fn for_each_written(&self, base: usize, bytes: usize, mut visit: impl FnMut(Range<usize>)) {
+        let mut has_found = false;
+        let mut done = 0;
+        while done < bytes {
+            let mut entries = [0; ENTRIES * ENTRY_BYTES];
+            let pages = ENTRIES.min((bytes - done) / self.page_bytes);
+            if pages == 0 || !self.read(base + done, &mut entries[..pages * ENTRY_BYTES]) {
+                return visit(done..bytes);
             }
-            for (exists, entry) in exists.iter_mut().zip(entries) {
-                *exists = entry & EXISTS != 0;
+            for entry in entries[..pages * ENTRY_BYTES].chunks_exact(ENTRY_BYTES) {
+                if entry.try_into().is_ok_and(|entry| u64::from_ne_bytes(entry) & WRITTEN != 0) {
+                    has_found = true;
+                    visit(done..done + self.page_bytes);
+                }
+                done += self.page_bytes;
             }
-            page += exists.len();
         }
+        if !has_found {
+            // This is no kernel that tells the truth.
+            visit(0..bytes);
+        }
+    }
+
+    fn read(&self, address: usize, entries: &mut [u8]) -> bool {
+        let offset = (address / self.page_bytes * ENTRY_BYTES) as u64;
+        let file = self.file.as_ref();
+        preserving_errno(|| file.is_some_and(|file| file.read_exact_at(entries, offset).is_ok()))
     }
 }
 
@@ -59,24 +68,36 @@ mod tests {
     use super::*;
     use crate::region::Region;
 
-    #[test]
-    fn a_page_exists_once_it_was_written_to() {
-        let region = Region::lazy(2000 * PAGE_BYTES).expect("address space");
-        let written = [0, 3, 511, 512, 1999];
-        for page in written {
-            // SAFETY: the page lies in the region.
-            unsafe { region.base().add(page * PAGE_BYTES).write_volatile(1) };
-        }
-        let mut exists = [false; 2000];
-        PageMap::open().look(region.base() as usize, &mut exists);
-        let found: Vec<usize> = (0..2000).filter(|page| exists[*page]).collect();
-        assert_eq!(found, written);
+    fn written(map: &PageMap, region: &Region) -> Vec<usize> {
+        let mut pages = Vec::new();
+        map.for_each_written(region.base() as usize, region.bytes(), |range| {
+            pages.extend(range.step_by(map.page_bytes).map(|byte| byte / map.page_bytes));
+        });
+        pages
     }
 
     #[test]
-    fn without_a_map_every_page_may_exist() {
-        let mut exists = [false; 3];
-        PageMap { file: None }.look(0, &mut exists);
-        assert_eq!(exists, [true; 3]);
+    fn pages_are_written_that_were_written_to() {
+        let map = PageMap::open();
+        let region = Region::lazy(3000 * map.page_bytes).expect("address space");
+        let wanted = [0, 7, 511, 512, 1500, 2999];
+        for page in wanted {
+            // SAFETY: the region has that many pages, and nobody else uses it.
+            unsafe { region.base().add(page * map.page_bytes + 123).write(1) };
+        }
+        assert_eq!(written(&map, &region), wanted);
+        // Asking has touched nothing.
+        assert_eq!(written(&map, &region), wanted);
+    }
+
+    #[test]
+    fn without_the_kernels_word_all_pages_count() {
+        let nothing = PageMap { file: None, page_bytes: 4096 };
+        let zeros = PageMap { file: File::open("/dev/zero").ok(), page_bytes: 4096 };
+        let short = PageMap { file: File::open("/dev/null").ok(), page_bytes: 4096 };
+        let region = Region::lazy(1000 * 4096).expect("address space");
+        for map in [nothing, zeros, short] {
+            assert_eq!(written(&map, &region), (0..1000).collect::<Vec<_>>());
+        }
     }
 }

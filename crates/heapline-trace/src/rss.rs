@@ -42,7 +42,8 @@ fn parse(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-fn page_bytes() -> u64 {
+/// Size of a page of memory.
+pub(crate) fn page_bytes() -> u64 {
     // SAFETY: no preconditions.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
 }

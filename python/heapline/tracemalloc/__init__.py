@@ -9,8 +9,9 @@ applies. Snapshots are taken and compared without making a Python object of ever
 :meth:`Snapshot.dump` can be exchanged with the standard module in both directions.
 
 What is there besides: filters while recording (``start(filters=...)``), groups by ``'function'``, ``'module'`` and
-``'thread'``, :class:`MarkerFilter`, :data:`NOISE_FILTERS`, and ``take_snapshot(collect=True)``. A recording of
-``heapline run`` or :func:`heapline.start` that goes on at the same time is not disturbed.
+``'thread'``, what was allocated and freed again (:attr:`Statistic.freed_size`), :class:`MarkerFilter`,
+:class:`YoungFilter`, :data:`NOISE_FILTERS`, and ``take_snapshot(collect=True)``. A recording of ``heapline run`` or
+:func:`heapline.start` that goes on at the same time is not disturbed.
 """
 
 import fnmatch
@@ -48,9 +49,11 @@ from heapline.tracemalloc._statistic import (
 )
 from heapline.tracemalloc._statistic import compare_grouped as _compare_grouped_stats
 from heapline.tracemalloc._statistic import format_size as _format_size
+from heapline.tracemalloc._young import NOISE_YOUNG, YoungFilter
 
 __all__ = [
     "NOISE_FILTERS",
+    "NOISE_YOUNG",
     "BaseFilter",
     "Differences",
     "DomainFilter",
@@ -64,6 +67,7 @@ __all__ = [
     "StatisticDiff",
     "Trace",
     "Traceback",
+    "YoungFilter",
     "_Traces",
     "_compare_grouped_stats",
     "_format_size",

@@ -24,11 +24,13 @@ class Exchanged:
     """Pickled under the name that the class has in the standard module."""
 
     __slots__ = ()
+    # Slots that the class in the standard module does not have.
+    _own_slots: tuple[str, ...] = ()
 
     def _plain_state(self) -> Any:
         """What the standard module's class would have as its state."""
         attributes = getattr(self, "__dict__", None)
-        slots = slots_of(self)
+        slots = {name: value for name, value in slots_of(self).items() if name not in self._own_slots}
         return (attributes, slots) if slots else attributes
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from heapline.tracemalloc._frame import RawFrame, RawTrace
 
-FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None]
-"""Inclusive, matching files by number, line, matching frames by number, all frames, domain."""
+FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None, bool]
+"""Inclusive, matching files by number, line, matching frames by number, all frames, domain, only young blocks."""
 
 LARGEST = 2**32 - 1
 WILDCARDS = frozenset("*?[")
@@ -103,7 +103,7 @@ class Filter(BaseFilter):
             lineno = None
         else:
             files = bytes(matches(normal(file), pattern) for file in traces.files())
-        return bool(self.inclusive), files, lineno, None, bool(self.all_frames), number(self.domain)
+        return bool(self.inclusive), files, lineno, None, bool(self.all_frames), number(self.domain), False
 
 
 class DomainFilter(BaseFilter):
@@ -126,7 +126,7 @@ class DomainFilter(BaseFilter):
     def _parts(self, traces: _LazyTraces) -> FilterParts | None:
         if type(self) is not DomainFilter or self._domain is None or not is_number(self._domain):
             return None
-        return bool(self.inclusive), None, None, None, False, number(self._domain)
+        return bool(self.inclusive), None, None, None, False, number(self._domain), False
 
 
 def is_number(value: object) -> bool:

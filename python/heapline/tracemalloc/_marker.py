@@ -65,7 +65,7 @@ class MarkerFilter(BaseFilter):
             return None
         files = traces.files()
         marked = bytes(shown and self._is_marked((files[file], lineno)) for file, lineno, shown in traces.spots())
-        return bool(self.inclusive), None, None, marked, True, None
+        return bool(self.inclusive), None, None, marked, True, None, False
 
     def _warn(self, stacklevel: int) -> None:
         """Say, once, which sources were not found and whether there was a mark at all."""

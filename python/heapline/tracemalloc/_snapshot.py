@@ -18,6 +18,7 @@ from heapline.tracemalloc._statistic import (
     Statistic,
     StatisticDiff,
 )
+from heapline.tracemalloc._young import YoungFilter
 
 OWN_KEY_TYPES = ("function", "module", "thread")
 KEY_TYPES = ("traceback", "filename", "lineno", *OWN_KEY_TYPES)
@@ -60,6 +61,32 @@ class Snapshot(Exchanged):
             return False
         return all(filter._match(trace) for filter in exclude_filters)
 
+    def _filter_lazy(
+        self, include: "list[BaseFilter]", exclude: "list[BaseFilter]", traces: _LazyTraces
+    ) -> _LazyTraces:
+        """What filters let through of lazy traces: first those that need no Python code for each trace."""
+        including = [parts_of(filter, traces) for filter in include]
+        excluding = [parts_of(filter, traces) for filter in exclude]
+        quick = [parts for parts in excluding if parts is not None]
+        slow = [filter for filter, parts in zip(exclude, excluding, strict=True) if parts is None]
+        if None not in including:
+            quick += [parts for parts in including if parts is not None]
+            include = []
+        if quick:
+            traces = traces.filter(quick)
+        if not include and not slow:
+            return traces
+        # A trace alone does not tell whether its block is young.
+        has_young = any(type(filter) is YoungFilter for filter in include)
+        young = traces.young() if has_young else bytes(len(traces))
+        include = [filter for filter in include if type(filter) is not YoungFilter]
+        return traces.subset(
+            bytes(
+                self._filter_trace([] if is_young else include, slow, trace)
+                for trace, is_young in zip(iter_raw(traces), young, strict=True)
+            )
+        )
+
     def filter_traces(self, filters: "Iterable[BaseFilter]") -> "Snapshot":
         """A new snapshot of the traces that the filters let through; without filters a copy.
 
@@ -79,12 +106,10 @@ class Snapshot(Exchanged):
         include = [filter for filter in filters if filter.inclusive]
         exclude = [filter for filter in filters if not filter.inclusive]
         found: Any
-        if not isinstance(traces, _LazyTraces):
-            found = [trace for trace in traces if self._filter_trace(include, exclude, trace)]
-        elif (parts := all_parts(filters, traces)) is not None:
-            found = traces.filter(parts)
+        if isinstance(traces, _LazyTraces):
+            found = self._filter_lazy(include, exclude, traces)
         else:
-            found = traces.subset(bytes(self._filter_trace(include, exclude, trace) for trace in iter_raw(traces)))
+            found = [trace for trace in traces if self._filter_trace(include, exclude, trace)]
         for filter in filters:
             if isinstance(filter, MarkerFilter):
                 filter._warn(stacklevel=2)
@@ -162,25 +187,23 @@ def check(key_type: Any, cumulative: bool) -> None:
         raise ValueError(f"cumulative mode cannot by used with key type {key_type!r}")
 
 
-def all_parts(filters: "list[BaseFilter]", traces: _LazyTraces) -> "list[FilterParts] | None":
-    """What the filters look for, if all of them are of the kinds that need no Python code for each trace."""
-    found = []
-    for filter in filters:
-        parts = getattr(filter, "_parts", lambda _: None)(traces)
-        if parts is None:
-            return None
-        found.append(parts)
-    return found
+def parts_of(filter: "BaseFilter", traces: _LazyTraces) -> "FilterParts | None":
+    """What a filter looks for, if it is of a kind that needs no Python code for each trace."""
+    find = getattr(filter, "_parts", None)
+    return None if find is None else find(traces)
 
 
 def rows_of(traces: _LazyTraces, key_type: str, cumulative: bool) -> "list[Statistic]":
     """Statistics of lazy traces, largest first."""
     rows: list[Statistic] = []
-    for frames, size, count, name in traces.statistics(key_type, bool(cumulative)):
+    for frames, size, count, name, freed in traces.statistics(key_type, bool(cumulative)):
+        traceback = traceback_of(frames, traces, traces)
         if name is not None:
-            rows.append(NamedStatistic(traceback_of(frames, traces, traces), size, count, name))
+            row: Statistic = NamedStatistic(traceback, size, count, name)
         else:
-            rows.append(Statistic(traceback_of(frames, traces, traces), size, count))
+            row = Statistic(traceback, size, count)
+        row._freed = freed
+        rows.append(row)
     return rows
 
 

@@ -20,15 +20,51 @@ def format_size(size: float, sign: bool) -> str:
 
 
 class Statistic(Exchanged):
-    """What the traces of one group sum up to."""
+    """What the traces of one group sum up to.
+
+    Statistics of a snapshot that was taken in this process also tell what the stacks of the group have allocated and
+    freed again since tracing started (or since :func:`clear_traces`). That is no part of what makes two of them equal,
+    nor of their pickles.
+    """
 
     __module__ = STANDARD
-    __slots__ = ("count", "size", "traceback")
+    __slots__ = ("_freed", "count", "size", "traceback")
+    _own_slots = ("_freed",)
+
+    _freed: tuple[int, int] | None
 
     def __init__(self, traceback: Traceback, size: int, count: int) -> None:
         self.traceback = traceback
         self.size = size
         self.count = count
+
+    def _freed_or_unknown(self) -> tuple[int | None, int | None]:
+        return getattr(self, "_freed", None) or (None, None)
+
+    @property
+    def freed_size(self) -> int | None:
+        """Bytes that were allocated and are freed again.
+
+        ``None`` if it is not known: of traces that a filter with Python code of its own let through, of loaded or
+        plain traces, and in a forked child of a tracing that began before the fork.
+        """
+        return self._freed_or_unknown()[0]
+
+    @property
+    def freed_count(self) -> int | None:
+        """Blocks that were allocated and are freed again, or ``None``. A reallocation counts as one of each."""
+        return self._freed_or_unknown()[1]
+
+    @property
+    def freed_share(self) -> float | None:
+        """``freed_size`` as a part of it and ``size`` together, from 0 to 1; ``None`` if it is not known.
+
+        How soon it was freed is not known: near 1 for what is temporary, and for what is kept and replaced.
+        """
+        size = self.freed_size
+        if size is None or not size + self.size:
+            return None
+        return size / (size + self.size)
 
     def _key(self) -> tuple[Any, ...]:
         return (self.traceback, self.size, self.count)

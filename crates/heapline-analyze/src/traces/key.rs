@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::traceback::NO_TRACEBACK;
 use super::{Image, Traces};
 use crate::strings::UNKNOWN;
 use crate::tree::{Place, Tree};
@@ -124,6 +125,21 @@ impl Keys {
             }
         }
         new
+    }
+
+    /// The key of an account whose blocks are all freed; `None` if live ones have none of that.
+    pub(crate) fn of_freed_account(&self, account: usize) -> Option<u32> {
+        if self.key_type != KeyType::Traceback {
+            return Some(self.of_account(account));
+        }
+        match self.image.tracebacks().of_account[account] {
+            NO_TRACEBACK => {
+                let mut shown = Vec::new();
+                self.image.show(account, &mut shown);
+                self.image.tracebacks().find(&shown)
+            }
+            known => Some(known),
+        }
     }
 
     /// The key of an account that has live blocks.

@@ -12,6 +12,8 @@ pub struct TraceStatistic {
     pub bytes: u64,
     /// Blocks.
     pub count: u64,
+    /// What these stacks have allocated besides and is freed again; `None` if it is not known.
+    pub freed: Option<Sum>,
 }
 
 /// Groups of traces, largest first.
@@ -38,11 +40,15 @@ impl Traces {
     pub fn statistics(&self, key_type: KeyType, cumulative: bool) -> TraceStatistics {
         let keys = Keys::new(self, key_type);
         let sums = self.sums_by_key(&keys, cumulative);
+        let freed = self.freed_by_key(&keys, cumulative);
         let mut rows: Vec<TraceStatistic> = sums
             .iter()
             .enumerate()
             .filter(|(_, sum)| sum.count > 0)
-            .map(|(key, sum)| TraceStatistic { key: key as u32, bytes: sum.bytes, count: sum.count })
+            .map(|(key, &Sum { bytes, count })| {
+                let freed = freed.as_ref().map(|freed| freed[key]);
+                TraceStatistic { key: key as u32, bytes, count, freed }
+            })
             .collect();
         rows.sort_unstable_by(|a, b| {
             (b.bytes, b.count).cmp(&(a.bytes, a.count)).then_with(|| keys.compare(b.key, &keys, a.key))
@@ -61,5 +67,18 @@ impl Traces {
             }
         }
         sums
+    }
+    /// What is freed again of each key.
+    fn freed_by_key(&self, keys: &Keys, cumulative: bool) -> Option<Vec<Sum>> {
+        let freed = self.freed.as_ref()?;
+        let mut sums = vec![Sum::default(); keys.count];
+        for (account, &sum) in freed.iter().enumerate().filter(|(_, sum)| sum.count > 0) {
+            if cumulative && keys.key_type != KeyType::Traceback {
+                keys.each_of_account(account, |key| sums[key as usize].add(sum));
+            } else if let Some(key) = keys.of_freed_account(account) {
+                sums[key as usize].add(sum);
+            }
+        }
+        Some(sums)
     }
 }

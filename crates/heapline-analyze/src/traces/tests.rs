@@ -9,13 +9,21 @@ use crate::testing::SyntheticCapture;
 struct Recording {
     capture: SyntheticCapture,
     blocks: Vec<Block>,
-    large: Vec<(u32, u64)>,
+    large: Vec<LargeBlock>,
+    /// What was freed of each account; nothing of later ones.
+    freed: Vec<Sum>,
     accounts: u32,
 }
 
 impl Recording {
     fn new() -> Self {
-        Self { capture: SyntheticCapture::new(), blocks: Vec::new(), large: Vec::new(), accounts: 0 }
+        Self {
+            capture: SyntheticCapture::new(),
+            blocks: Vec::new(),
+            large: Vec::new(),
+            freed: Vec::new(),
+            accounts: 0,
+        }
     }
 
     fn stack(&mut self, parent: u32, frames: &[(&str, &str, u32)]) -> u32 {
@@ -29,8 +37,8 @@ impl Recording {
         self.capture.add_account(heapline_format::Account { node, ..Default::default() }, Default::default());
         for &size in sizes {
             match u32::try_from(size) {
-                Ok(size) => self.blocks.push(Block { account: self.accounts, size }),
-                Err(_) => self.large.push((self.accounts, size)),
+                Ok(size) => self.blocks.push(Block::new(self.accounts, size, false)),
+                Err(_) => self.large.push(LargeBlock { account: self.accounts, size, is_young: false }),
             }
         }
         self.accounts += 1;
@@ -38,8 +46,17 @@ impl Recording {
     }
 
     fn read(&self, limit: usize) -> Traces {
-        Traces::from_bytes(&self.capture.build(), self.blocks.clone(), self.large.clone(), limit)
-            .expect("sound")
+        let (small, large) = (self.blocks.clone(), self.large.clone());
+        let mut allocated = self.freed.clone();
+        let blocks = Blocks { small: small.clone(), large: large.clone() };
+        for (account, live) in blocks.sums(self.accounts as usize).into_iter().enumerate() {
+            if account == allocated.len() {
+                allocated.push(Sum::default());
+            }
+            allocated[account].add(live);
+        }
+        let allocated = (!self.freed.is_empty()).then_some(allocated);
+        Traces::from_bytes(&self.capture.build(), small, large, allocated, limit).expect("sound")
     }
 }
 
@@ -210,7 +227,8 @@ fn snapshots_of_different_recordings_are_compared_by_name() {
 
 fn filter(inclusive: bool, file: &str, traces: &Traces) -> TraceFilter {
     let spots = traces.spots().map(|(number, _)| &*traces.files()[number as usize] == file).collect();
-    TraceFilter { inclusive, frames: Some(MatchingFrames { spots, all_frames: false }), domain: None }
+    let frames = Some(MatchingFrames { spots, all_frames: false });
+    TraceFilter { inclusive, frames, domain: None, is_young: false }
 }
 
 fn all_frames(mut filter: TraceFilter) -> TraceFilter {
@@ -237,7 +255,8 @@ fn filters_decide_by_frames_and_domain() {
     assert_eq!(kept(&[filter(true, "app.py", &traces)]), [0; 0]);
     assert_eq!(kept(&[all_frames(filter(true, "app.py", &traces))]).len(), 8);
     assert_eq!(kept(&[filter(true, "app.py", &traces), filter(true, "<unknown>", &traces)]), unknown);
-    let in_domain = |inclusive, domain| TraceFilter { inclusive, frames: None, domain: Some(domain) };
+    let in_domain =
+        |inclusive, domain| TraceFilter { inclusive, frames: None, domain: Some(domain), is_young: false };
     assert_eq!(kept(&[in_domain(true, Some(389_047))]), [1000]);
     assert_eq!(kept(&[in_domain(false, Some(0))]), [1000]);
     assert_eq!(kept(&[in_domain(true, None)]), [0; 0]);
@@ -248,6 +267,101 @@ fn filters_decide_by_frames_and_domain() {
     assert_eq!(kept(&[both(false)]).len(), 9);
     let by_name = traces.filter_stacks(|frames| frames[0] == ("<unknown>", 0));
     assert_eq!(sizes(&by_name), unknown);
+}
+
+/// Account 0, `load`, has a young block of 10 and an old one of 20; account 1 `<lambda>` an old one; 2, below the same line but
+/// deeper, has a young one of 7 GiB and freed all else; 3, with the stack of 0, and 4 have freed all.
+fn aging() -> Recording {
+    let mut new = Recording::new();
+    let main = new.capture.thread("MainThread");
+    let load = new.stack(main, &[APP, LOAD]);
+    let lambda = new.stack(main, &[APP, LAMBDA]);
+    let deep = new.stack(main, &[APP, APP, LOAD]);
+    let other = new.stack(main, &[("other.py", "f", 1)]);
+    new.account(load, &[20]);
+    new.account(lambda, &[5]);
+    for node in [deep, load, other] {
+        new.account(node, &[]);
+    }
+    new.blocks.push(Block::new(0, 10, true));
+    new.large.push(LargeBlock { account: 2, size: 7 << 30, is_young: true });
+    new.freed = [(1, 100), (2, 200), (4, 400), (8, 800), (16, 1600)].map(sum).to_vec();
+    new
+}
+
+fn sum((count, bytes): (u64, u64)) -> Sum {
+    Sum { bytes, count }
+}
+
+const YOUNG: TraceFilter = TraceFilter { inclusive: false, frames: None, domain: None, is_young: true };
+
+#[test]
+fn young_blocks_are_dropped_or_kept() {
+    let traces = aging().read(10);
+    assert_eq!(traces.young(), [false, false, true, true]);
+    let inclusive = TraceFilter { inclusive: true, ..YOUNG };
+    assert_eq!(sizes(&traces.filter(&[YOUNG])), [20, 5]);
+    assert_eq!(sizes(&traces.filter(std::slice::from_ref(&inclusive))), [10, 7 << 30]);
+    assert_eq!(sizes(&traces.filter(&[YOUNG, inclusive.clone()])), [0; 0]);
+    assert_eq!(sizes(&traces.filter(&[YOUNG]).filter(&[YOUNG])), [20, 5]);
+    assert_eq!(
+        sizes(&traces.filter(&[inclusive]).filter(&[filter(true, "load.py", &traces)])),
+        [10, 7 << 30]
+    );
+    // Young blocks of a file only.
+    let of_file = TraceFilter { is_young: true, ..filter(false, "app.py", &traces) };
+    assert_eq!(sizes(&traces.filter(&[of_file])).len(), 4);
+    // One or the other.
+    let either = [filter(true, "other.py", &traces), TraceFilter { inclusive: true, ..YOUNG }];
+    assert_eq!(sizes(&traces.filter(&either)), [10, 7 << 30]);
+    assert_eq!(traces.filter(&[YOUNG]).young(), [false, false]);
+}
+
+fn freed(traces: &Traces, key_type: KeyType, cumulative: bool) -> Vec<(u64, Option<Sum>)> {
+    let statistics = traces.statistics(key_type, cumulative);
+    statistics.rows.iter().map(|row| (row.bytes, row.freed)).collect()
+}
+
+#[test]
+fn what_is_freed_counts_for_groups_that_hold_something() {
+    let traces = aging().read(10);
+    let huge = 7 << 30;
+    // All of `load.py:7`, whoever called it; `other.py` holds nothing.
+    assert_eq!(freed(&traces, KeyType::Lineno, false), [(huge + 35, Some(sum((15, 1500))))]);
+    assert_eq!(
+        freed(&traces, KeyType::Function, false),
+        [(huge + 30, Some(sum((13, 1300)))), (5, Some(sum((2, 200))))]
+    );
+    // Account 3 has the traceback of account 0.
+    let by_traceback = [(huge, Some(sum((4, 400)))), (35, Some(sum((11, 1100))))];
+    assert_eq!(freed(&traces, KeyType::Traceback, false), by_traceback);
+    assert_eq!(freed(&traces, KeyType::Traceback, true), by_traceback);
+    // Once per frame: the deep stack is twice in `app.py`.
+    assert_eq!(
+        freed(&traces, KeyType::Filename, true),
+        [(2 * huge + 35, Some(sum((19, 1900)))), (huge + 35, Some(sum((15, 1500))))]
+    );
+    assert_eq!(freed(&traces, KeyType::Thread, false), [(huge + 35, Some(sum((31, 3100))))]);
+}
+
+#[test]
+fn what_is_freed_is_filtered_by_stack() {
+    let traces = aging().read(10);
+    let by_line = |traces: &Traces| freed(traces, KeyType::Lineno, false);
+    // Filters by age do not change what is freed of a stack.
+    assert_eq!(by_line(&traces.filter(&[YOUNG])), [(25, Some(sum((15, 1500))))]);
+    let old_deep = traces.filter(&[YOUNG]).filter_stacks(|frames| frames.len() == 3);
+    assert_eq!(by_line(&old_deep), []);
+    let shallow = traces.filter_stacks(|frames| frames.len() == 2);
+    assert_eq!(by_line(&shallow), [(35, Some(sum((11, 1100))))]);
+    assert_eq!(by_line(&traces.duplicate()), by_line(&traces));
+    assert_eq!(by_line(&traces.filter(&[filter(false, "load.py", &traces)])), []);
+    let both = [all_frames(filter(true, "app.py", &traces)), YOUNG];
+    let threads = freed(&traces.filter(&both), KeyType::Thread, false);
+    assert_eq!(threads, [(25, Some(sum((15, 1500))))]);
+    // Single blocks were picked: no number of freed ones fits that.
+    assert_eq!(by_line(&traces.subset(&[true; 4])), [(7 * (1 << 30) + 35, None)]);
+    assert_eq!(freed(&sample().read(10), KeyType::Filename, false)[0].1, None);
 }
 
 #[test]
@@ -270,12 +384,18 @@ fn what_was_filtered_is_filtered_further() {
 #[test]
 fn a_block_without_an_account_is_damage() {
     let mut recording = sample();
-    recording.blocks.push(Block { account: 9, size: 1 });
+    recording.blocks.push(Block::new(9, 1, true));
     let image = recording.capture.build();
-    let error = Traces::from_bytes(&image, recording.blocks, Vec::new(), 1).expect_err("damaged");
+    let error = Traces::from_bytes(&image, recording.blocks, Vec::new(), None, 1).expect_err("damaged");
     assert_eq!(error.to_string(), "damaged: a block of account 9, which does not exist");
-    assert!(Traces::from_bytes(&image[..100], Vec::new(), Vec::new(), 1).is_err());
-    assert_eq!(Traces::from_bytes(&image, Vec::new(), Vec::new(), 0).expect("sound").len(), 0);
+    assert!(Traces::from_bytes(&image[..100], Vec::new(), Vec::new(), None, 1).is_err());
+    let none = Traces::from_bytes(&image, Vec::new(), Vec::new(), Some(vec![Sum::default(); 99]), 0);
+    assert_eq!(none.expect("sound").len(), 0);
+    let beyond = Traces::from_bytes(&image, vec![Block::new(u32::MAX, 1, false)], Vec::new(), None, 1);
+    assert_eq!(
+        beyond.expect_err("damaged").to_string(),
+        "damaged: a block of account 2147483647, which does not exist"
+    );
 }
 
 #[test]

@@ -40,11 +40,7 @@ impl Tracebacks {
         let mut shown: Vec<u32> = Vec::with_capacity(image.limit.min(4096));
         for (account, origins) in image.origins.iter().enumerate().filter(|(account, _)| is_wanted[*account])
         {
-            shown.clear();
-            shown.extend(image.frames.spots_of(origins.node).take(image.limit));
-            if shown.is_empty() {
-                shown.push(Frames::UNKNOWN);
-            }
+            image.show(account, &mut shown);
             new.of_account[account] = new.intern(&shown);
             new.total_frames[account] = depths.of(origins.node).max(1);
         }
