@@ -188,10 +188,7 @@ pub(crate) unsafe fn allocated_elsewhere<const V: usize>(
             return false;
         }
         let Some(account) = account_in_new_frames::<V>(recorder, state) else { return false };
-        if !(*session).blocks.put_usual(address, Block { account, size, birth: recorder.birth() }) {
-            return false;
-        }
-        recorder.count(account, address, size);
+        recorder.book_block(&(*session).blocks, account, address, size);
         true
     }
 }

@@ -123,6 +123,24 @@ impl Recorder {
             if account == DROPPED {
                 return self.dropped(blocks, address, size);
             }
+            self.book_block(blocks, account, address, size);
+        }
+    }
+
+    /// Books a block of any size under an account, whatever the table thought was at its address.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    #[inline(always)]
+    pub(crate) unsafe fn book_block(
+        &mut self,
+        blocks: &BlockTable,
+        account: u32,
+        address: usize,
+        size: usize,
+    ) {
+        // SAFETY: as the caller promises; what the table had was booked under an account of this session.
+        unsafe {
             match blocks.put(address, Block { account, size, birth: self.birth }) {
                 Ok(Entry::Nothing) => {}
                 // Its free was not seen: by a hook of another tool's that was in front of ours, or in a gap.
