@@ -54,6 +54,7 @@ mod reference_tracer;
 mod region;
 mod remains;
 mod remote;
+mod revived;
 mod rss;
 mod session;
 mod stack_filter;

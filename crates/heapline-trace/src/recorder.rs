@@ -66,9 +66,9 @@ pub(crate) struct Recorder {
     last_look_ns: u64,
     last_rss_ns: u64,
     /// The block that was allocated last, until an object was made of it.
-    last_allocated: usize,
+    pub(crate) last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
-    traces_references: bool,
+    pub(crate) traces_references: bool,
     /// Allocations that counted as overflow, as far as the header says so.
     overflow_stated: u64,
 }
@@ -227,67 +227,6 @@ impl Recorder {
         self.until_look -= 1;
         if self.until_look == 0 {
             self.look();
-        }
-    }
-
-    /// Says that [`crate::reference_tracer`] is in place.
-    pub(crate) fn trace_references(&mut self) {
-        self.traces_references = true;
-    }
-
-    /// Whether a new object is the block that was allocated last, and not an earlier block that is used again. To be
-    /// asked once for an object.
-    #[inline(always)]
-    pub(crate) fn was_just_allocated(&mut self, address: usize) -> bool {
-        std::mem::replace(&mut self.last_allocated, 0) == address
-    }
-
-    /// The same for an object whose type nobody has looked at. What stands 16 bytes before it, and was allocated last, is
-    /// its block: objects that are used again are larger than that, so are their neighbours.
-    #[inline(always)]
-    pub(crate) fn was_just_allocated_at_or_before(&mut self, object: usize) -> bool {
-        let is_just = object.wrapping_sub(self.last_allocated) & !16 == 0;
-        if is_just {
-            self.last_allocated = 0;
-        }
-        is_just
-    }
-
-    /// Books an object that was made of a block that is live already, at a known account.
-    ///
-    /// # Safety
-    /// The account exists, and the caller holds the main interpreter's GIL.
-    #[inline(always)]
-    pub(crate) unsafe fn revived(&mut self, blocks: &BlockTable, address: usize, account: u32) {
-        if let Some((before, size)) = blocks.move_usual(address, account, self.birth) {
-            // SAFETY: as the caller promises; the account before had this block.
-            unsafe { self.accounts.moved(before, account, size) };
-        }
-    }
-
-    /// The same for a stack that has yet to be found.
-    ///
-    /// # Safety
-    /// As for [`Self::allocated`].
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn revived_elsewhere(
-        &mut self,
-        api: &Api,
-        blocks: &BlockTable,
-        thread: Attached,
-        address: usize,
-    ) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            match self.stack(api, blocks, thread) {
-                DROPPED => match blocks.take(address) {
-                    Entry::Block(block) => self.accounts.freed(block.account, block.size),
-                    Entry::Watched(number) => self.code_died(number),
-                    Entry::Nothing => {}
-                },
-                account => self.revived(blocks, address, account),
-            }
         }
     }
 
