@@ -424,36 +424,32 @@ fn fold_few(changes: &[Change], kept: &FxHashSet<u32>, nodes: &NodeTable) -> Vec
     sums.into_values().collect()
 }
 
-/// The same for many: each node hands its sum to its parent, those furthest in first.
+/// The same for many: where each node's changes are told of is found for all nodes in one go. Parents come before children.
 fn fold_many(changes: &[Change], kept: &FxHashSet<u32>, nodes: &NodeTable) -> Option<Vec<Change>> {
     let count = nodes.node_count();
-    let memory = Region::large(count * size_of::<Change>()).ok()?;
-    // SAFETY: zeroed memory of this size is a valid array of changes; nobody else refers to it.
-    let sums = unsafe { std::slice::from_raw_parts_mut(memory.base().cast::<Change>(), count) };
-    // Roots that changed themselves have a sum beside that of what is below.
-    let mut roots: FxHashMap<u32, Change> = FxHashMap::default();
-    for change in changes {
-        let node = change.node;
-        if !change.below && stands(node, nodes.node(node), kept) {
-            add(roots.entry(node).or_insert(Change { node, ..Change::default() }), change);
-        } else {
-            add(&mut sums[node as usize], change);
-        }
-    }
-    let mut folded: Vec<Change> = roots.into_values().collect();
-    for node in (0..count as u32).rev() {
-        let sum = sums[node as usize];
-        if sum.bytes == 0 && sum.count == 0 {
-            continue;
-        }
+    let memory = Region::large(count * size_of::<u32>()).ok()?;
+    // SAFETY: zeroed memory of this size is a valid array of integers; nobody else refers to it.
+    let places = unsafe { std::slice::from_raw_parts_mut(memory.base().cast::<u32>(), count) };
+    // Two sums for each node that stands: its own, and what is below it.
+    let mut sums: Vec<Change> = Vec::new();
+    for node in 0..count as u32 {
         let record = nodes.node(node);
-        if stands(node, record, kept) {
-            folded.push(Change { node, below: true, ..sum });
+        places[node as usize] = if stands(node, record, kept) {
+            for below in [false, true] {
+                push(&mut sums, Change { node, below, ..Change::default() })?;
+            }
+            sums.len() as u32 - 2
         } else {
-            add(&mut sums[record.parent as usize], &sum);
-        }
+            places[record.parent as usize]
+        };
     }
-    Some(folded)
+    for change in changes {
+        let place = places[change.node as usize] as usize;
+        let below = change.below || sums[place].node != change.node;
+        add(&mut sums[place + usize::from(below)], change);
+    }
+    sums.retain(|sum| sum.bytes != 0 || sum.count != 0);
+    Some(sums)
 }
 
 #[cfg(test)]
