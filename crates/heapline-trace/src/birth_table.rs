@@ -37,10 +37,16 @@ const MOST_SPACE: usize = 3 * MOST_RECORDS;
 const _: () = assert!(MOST_SPACE < BirthExtent::LIMIT as usize);
 /// A pass may cost this part of the time.
 const RATIO: u64 = 200;
+/// Of the time that a pass takes by the clock, so much counts at least.
+const WAIT_PART: u64 = 4;
+/// Bytes of the heap whose slots fill a page.
+const PAGE_SPAN: u64 = 16 << 10;
 /// The first pass.
 const FIRST_PASS_NS: u64 = 64 << 20;
-/// What the first pass is taken to cost, before one was measured: for each live block, each node, and each row.
+/// What the first pass is taken to cost, before one was measured: for each live block, each page of slots, each node,
+/// and each row.
 const BLOCK_NS: u64 = 8;
+const PAGE_NS: u64 = 1000;
 const NODE_NS: u64 = 8;
 const ROW_NS: u64 = 300;
 
@@ -92,13 +98,15 @@ pub(crate) struct BirthTable {
     first: usize,
     count: usize,
     next_ns: u64,
+    /// Most blocks that were seen live.
+    most_blocks: u64,
 }
 
 impl BirthTable {
     pub(crate) fn new(capture: &mut Capture) -> io::Result<Self> {
         let limit = (MOST_SPACE * Birth::BYTES).next_multiple_of(4096);
         let space = capture.table(TableId::Births, Birth::BYTES, limit)?;
-        Ok(Self { space, first: 0, count: 0, next_ns: FIRST_PASS_NS })
+        Ok(Self { space, first: 0, count: 0, next_ns: FIRST_PASS_NS, most_blocks: 0 })
     }
 
     /// Parts with the capture's file, and with what was summed.
@@ -113,6 +121,8 @@ impl BirthTable {
     /// Makes a pass if it is time for one, and a kill would leave it: nobody sees a capture in memory without asking.
     #[inline]
     pub(crate) fn note(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
+        // SAFETY: the header is mapped as long as the capture.
+        self.most_blocks = self.most_blocks.max(unsafe { (*tree.capture.header()).live_count });
         if elapsed_ns >= self.next_ns && tree.capture.path().is_some() {
             let worth_ns = self.least_ns(tree).saturating_mul(RATIO);
             if worth_ns <= elapsed_ns {
@@ -126,23 +136,29 @@ impl BirthTable {
     /// What a pass is expected to take at least.
     fn least_ns(&self, tree: &Tree) -> u64 {
         // SAFETY: the header is mapped as long as the capture.
-        let live_count = unsafe { (*tree.capture.header()).live_count };
+        let header = unsafe { &*tree.capture.header() };
         let nodes = tree.table.node_count() as u64;
         let rows = nodes.min(KEPT as u64);
-        live_count.saturating_mul(BLOCK_NS).saturating_add(nodes * NODE_NS + rows * ROW_NS)
+        // Small blocks share pages of slots, large ones have one each; pages stay when their blocks are freed.
+        let pages =
+            (header.high_water_mark_bytes / PAGE_SPAN).min(self.most_blocks.max(header.live_count)) + 1;
+        let blocks_ns = header.live_count.saturating_mul(BLOCK_NS);
+        blocks_ns.saturating_add(pages * PAGE_NS).saturating_add(nodes * NODE_NS + rows * ROW_NS)
     }
 
     /// Sums what is live now. Without memory, or room in the capture, what was summed before stays.
     #[cold]
     pub(crate) fn pass(&mut self, tree: &mut Tree, blocks: LiveBlocks<'_>, elapsed_ns: u64) {
-        let before = clock::work_ns();
+        let (before, began) = (clock::work_ns(), clock::fine_ns());
         preserving_errno(|| {
             let last = base_tick::at(elapsed_ns);
             if let Some(rows) = Rows::of(tree, blocks, last) {
                 self.write(&mut tree.capture, &rows.records(last), last);
             }
         });
-        let took = clock::work_ns().saturating_sub(before);
+        // Slots may have to be read back from swap: then others wait although nobody works.
+        let waited = clock::fine_ns().saturating_sub(began) / WAIT_PART;
+        let took = clock::work_ns().saturating_sub(before).max(waited);
         self.next_ns = elapsed_ns + (elapsed_ns / CLASSES as u64).max(FIRST_PASS_NS).max(took * RATIO);
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::errno::preserving_errno;
 use crate::recorder::Recorder;
 use crate::remote::{self, Desk, Note};
 
@@ -16,7 +17,7 @@ impl Recorder {
     #[cold]
     pub(crate) unsafe fn carry_over(&mut self) {
         // SAFETY: as the caller promises.
-        unsafe { self.book(&mut remote::desk()) };
+        preserving_errno(|| unsafe { self.book(&mut remote::desk()) });
     }
 
     /// Books what was left at a desk.

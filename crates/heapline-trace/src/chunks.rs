@@ -19,6 +19,8 @@ pub(crate) const SLOTS: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
 
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const CHUNK_BYTES: usize = SLOTS * size_of::<AtomicU32>();
+const SLOT_BYTES: usize = size_of::<AtomicU32>();
+const PAGE_BYTES: usize = 4096;
 const WORD_BITS: usize = 64;
 
 /// All chunks. They live as long as this.
@@ -71,22 +73,14 @@ impl Chunks {
         Ok(())
     }
 
-    /// Where chunks lie side by side the heap is large, and slots are worth huge pages. A small program has one chunk
-    /// here and one there, and of each a few pages.
+    /// Beside a chunk that small blocks fill the next one is filled as well, and then slots are worth huge pages. Where
+    /// blocks are large, or few, each of them would take a huge page for itself.
     fn prefer_huge_pages(&self, number: usize) {
         let at = |number: usize| self.chunk(number << CHUNK_BITS).load(Ordering::Acquire);
         let neighbours = [number.checked_sub(1), Some(number + 1).filter(|next| *next < CHUNKS)];
-        let neighbours = neighbours.into_iter().flatten().map(at).filter(|chunk| !chunk.is_null());
-        let mut has_neighbour = false;
-        for chunk in neighbours {
-            has_neighbour = true;
+        let neighbours = neighbours.into_iter().flatten().map(at);
+        if neighbours.filter(|chunk| !chunk.is_null()).any(is_dense) {
             // SAFETY: chunks stay mapped as long as this.
-            unsafe {
-                prefer_huge_pages(chunk.cast(), CHUNK_BYTES);
-            };
-        }
-        if has_neighbour {
-            // SAFETY: as above.
             unsafe { prefer_huge_pages(at(number).cast(), CHUNK_BYTES) };
         }
     }
@@ -114,7 +108,6 @@ impl Chunks {
     /// Visits the address and value of every slot that is not 0, in order. Pages of slots that were never written cost
     /// nothing: a chunk may have a single large block in it.
     pub(crate) fn for_each_slot(&self, mut visit: impl FnMut(usize, u32)) {
-        const SLOT_BYTES: usize = size_of::<AtomicU32>();
         let pages = PageMap::open();
         self.for_each_chunk(|number, chunk| {
             pages.for_each_written(chunk as usize, CHUNK_BYTES, |bytes| {
@@ -128,6 +121,20 @@ impl Chunks {
             });
         });
     }
+}
+
+/// Whether half of the pages of a chunk have slots in use.
+fn is_dense(chunk: *mut AtomicU32) -> bool {
+    let mut used = 0;
+    PageMap::open().for_each_written(chunk as usize, CHUNK_BYTES, |bytes| {
+        // A part of more than a page was not told apart: nothing is known of it.
+        let slots = bytes.start / SLOT_BYTES..bytes.end.min(bytes.start + PAGE_BYTES) / SLOT_BYTES;
+        // SAFETY: the bytes lie in the chunk, which stays mapped as long as the table.
+        used += usize::from(
+            slots.into_iter().any(|index| unsafe { (*chunk.add(index)).load(Ordering::Relaxed) } != 0),
+        );
+    });
+    used >= CHUNK_BYTES / PAGE_BYTES / 2
 }
 
 impl Drop for Chunks {
@@ -166,6 +173,48 @@ mod tests {
         let mut found = Vec::new();
         chunks.for_each_slot(|address, value| found.push((address, value)));
         assert_eq!(found, addresses.map(|address| (address, 255)));
+    }
+
+    fn store(chunks: &Chunks, address: usize) {
+        if chunks.chunk(address).load(Ordering::Acquire).is_null() {
+            chunks.make(address).expect("memory");
+        }
+        let chunk = chunks.chunk(address).load(Ordering::Acquire);
+        // SAFETY: the chunk was made.
+        unsafe { (*chunk.add(Chunks::index(address))).store(1, Ordering::Relaxed) };
+    }
+
+    fn written(chunks: &Chunks, address: usize) -> usize {
+        let mut written = 0;
+        let chunk = chunks.chunk(address).load(Ordering::Acquire);
+        PageMap::open().for_each_written(chunk as usize, CHUNK_BYTES, |bytes| written += bytes.len());
+        written
+    }
+
+    #[test]
+    fn large_blocks_side_by_side_take_a_page_each() {
+        let chunks = Chunks::new().expect("address space");
+        let blocks = (0..100).map(|block| (7 << CHUNK_BITS) + block * 17_000_000);
+        blocks.clone().for_each(|address| store(&chunks, address & !15));
+        let all: usize = blocks.map(|address| written(&chunks, address)).sum();
+        assert!(all <= 120 * 2 * PAGE_BYTES, "{all} bytes");
+    }
+
+    #[test]
+    fn what_is_beside_a_dense_chunk_may_have_huge_pages() {
+        let chunks = Chunks::new().expect("address space");
+        assert!(!is_dense_at(&chunks, 9));
+        for page in 0..513 {
+            store(&chunks, (9 << CHUNK_BITS) + page * ((PAGE_BYTES / SLOT_BYTES) << GRANULE_BITS));
+        }
+        assert!(is_dense_at(&chunks, 9));
+        store(&chunks, 10 << CHUNK_BITS);
+        assert!(!is_dense_at(&chunks, 10));
+    }
+
+    fn is_dense_at(chunks: &Chunks, number: usize) -> bool {
+        let chunk = chunks.chunk(number << CHUNK_BITS).load(Ordering::Acquire);
+        !chunk.is_null() && is_dense(chunk)
     }
 
     #[test]

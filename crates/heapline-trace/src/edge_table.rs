@@ -147,7 +147,7 @@ impl Leaving {
 
 impl Places {
     fn new(capacity: usize) -> io::Result<Self> {
-        let memory = Region::large((capacity + TAIL) * size_of::<Edge>())?;
+        let memory = Region::lazy((capacity + TAIL) * size_of::<Edge>())?;
         Ok(Self { memory, shift: 64 - capacity.trailing_zeros() })
     }
 

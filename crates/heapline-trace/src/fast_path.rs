@@ -19,7 +19,8 @@ use crate::session::Session;
 use crate::thread_local;
 use crate::thread_state;
 use crate::token_walk::{dead_slot, entry_flag, node_of, token};
-use crate::tree::{DROPPED, OVERFLOW};
+use crate::tree::OVERFLOW;
+use crate::walker::FastAnswer;
 
 /// The calling thread's state, if it is attached to the main interpreter; null if not, or if that takes a call to
 /// find out. `V`: index of the interpreter's layout, if its thread states are found without a call; 0 for any.
@@ -121,11 +122,11 @@ unsafe fn account_in_new_frames<const V: usize>(recorder: &mut Recorder, state: 
     }
 }
 
-/// The account of the calling thread's stack by either way, if it is found; [`DROPPED`] if they differ. For verify mode.
+/// The account of the calling thread's stack by either way, for verify mode.
 ///
 /// # Safety
 /// As for [`position`].
-pub(crate) unsafe fn account<const V: usize>(recorder: &mut Recorder, state: *const u8) -> Option<u32> {
+pub(crate) unsafe fn account<const V: usize>(recorder: &mut Recorder, state: *const u8) -> FastAnswer {
     // SAFETY: as the caller promises.
     let (near, far) = unsafe {
         let near = position::<V>(recorder, state);
@@ -133,8 +134,8 @@ pub(crate) unsafe fn account<const V: usize>(recorder: &mut Recorder, state: *co
         (near, account_in_new_frames::<V>(recorder, state))
     };
     match (near, far) {
-        (Some(near), Some(far)) if near != far => Some(DROPPED),
-        _ => near.or(far),
+        (Some(near), Some(far)) if near != far => FastAnswer::Differ,
+        _ => near.or(far).map_or(FastAnswer::Unknown, FastAnswer::Account),
     }
 }
 
@@ -215,6 +216,9 @@ pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
         if recorder.was_just_allocated(address) {
             return true;
         }
+        if remote::pending() || recorder.walker.verifies() {
+            return false;
+        }
         let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
         let Some(account) = recorder.tree.recent_account(node, key) else { return false };
         if !recorder.accounts.is_usual() {
@@ -259,6 +263,9 @@ pub(crate) unsafe fn revived_elsewhere<const V: usize>(
     // SAFETY: the GIL is held, so nobody else uses the recorder.
     unsafe {
         let recorder = &mut *(*session).recorder.get();
+        if remote::pending() || recorder.walker.verifies() {
+            return false;
+        }
         let Some(account) = account_in_new_frames::<V>(recorder, state) else { return false };
         recorder.revived(&(*session).blocks, address, account);
         true

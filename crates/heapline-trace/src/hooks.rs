@@ -93,8 +93,11 @@ fn finish<const DOMAIN: usize, const V: usize>(
     address: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: hooks of a layout are installed only where it is the interpreter's, and its thread states are found.
-    if V != 0 && unsafe { fast_path::allocated::<V>(address as usize, size, DOMAIN != RAW) } {
+    let is_booked = V != 0 && !address.is_null() && {
+        // SAFETY: hooks of a layout are installed only where it is the interpreter's, and its thread states are found.
+        unsafe { fast_path::allocated::<V>(address as usize, size, DOMAIN != RAW) }
+    };
+    if is_booked {
         // SAFETY: the block is this thread's own.
         unsafe { (*local).inside = 0 };
         return address;

@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
 use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
-use crate::walker::Walker;
+use crate::walker::{FastAnswer, Walker};
 
 /// Most allocations between two looks at the clock.
 const LOOK_INTERVAL: u32 = 256;
@@ -256,7 +256,7 @@ impl Recorder {
     /// As for [`Self::freed`].
     #[cold]
     pub(crate) unsafe fn code_died(&mut self, number: u32) {
-        if let Some(block) = self.tree.code_died(number) {
+        if let Some(block) = preserving_errno(|| self.tree.code_died(number)) {
             // SAFETY: the block was booked under this account before it was watched.
             unsafe { self.accounts.freed(block.account, block.size) };
         }
@@ -270,11 +270,13 @@ impl Recorder {
     pub(crate) unsafe fn stack(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
+            if self.walker.verifies() {
+                return self.verified(api, blocks, thread);
+            }
             if !self.walker.walk(api, thread.state, thread.domain) {
                 return self.tree.fixed_accounts() + NOT_WALKED;
             }
-            let account = self.find_account(api, blocks, thread, self.walker.tokens());
-            if self.walker.verifies() { self.compare(api, blocks, thread, account) } else { account }
+            self.find_account(api, blocks, thread, self.walker.tokens())
         }
     }
 
@@ -303,16 +305,28 @@ impl Recorder {
         }
     }
 
-    /// Verify mode: the same stack by a plain walk, whose answer is taken.
+    /// Verify mode: the stack by every way, of which the plain walk's answer is taken.
     #[cold]
-    unsafe fn compare(&mut self, api: &Api, blocks: &BlockTable, thread: Attached, account: u32) -> u32 {
+    unsafe fn verified(&mut self, api: &Api, blocks: &BlockTable, thread: Attached) -> u32 {
         // SAFETY: as `allocated`'s caller promises.
         unsafe {
+            let fast = self.walker.fast();
+            let first = if self.walker.fast_goes_first() { fast } else { None };
+            let first = first.map(|fast| fast(self, thread.state));
+            if !self.walker.walk(api, thread.state, thread.domain) {
+                return self.tree.fixed_accounts() + NOT_WALKED;
+            }
             let had_token = self.walker.frames.base.is_some();
-            let fast = self.walker.fast().and_then(|fast| fast(self, thread.state));
+            let account = self.find_account(api, blocks, thread, self.walker.tokens());
+            let fast = first.or_else(|| fast.map(|fast| fast(self, thread.state)));
             self.walker.walk_plainly(thread.state);
             let plain = self.find_account(api, blocks, thread, None);
-            self.walker.compared(had_token, plain == account && fast.is_none_or(|fast| fast == plain));
+            let is_same = match fast {
+                None | Some(FastAnswer::Unknown) => true,
+                Some(FastAnswer::Account(fast)) => fast == plain,
+                Some(FastAnswer::Differ) => false,
+            };
+            self.walker.compared(had_token, plain == account && is_same);
             plain
         }
     }

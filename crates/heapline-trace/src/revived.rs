@@ -3,6 +3,7 @@
 use crate::block_table::{BlockTable, Entry};
 use crate::ffi::Api;
 use crate::recorder::{Attached, Recorder};
+use crate::remote;
 use crate::tree::DROPPED;
 
 impl Recorder {
@@ -19,7 +20,8 @@ impl Recorder {
     }
 
     /// The same for an object whose type nobody has looked at. What stands 16 bytes before it, and was allocated last, is
-    /// its block: objects that are used again are larger than that, so are their neighbours.
+    /// its block: objects that are used again are larger than that, and so are their neighbours, for allocators keep blocks
+    /// of one size together. (One that puts a float right behind a block of 16 bytes would have it missed.)
     #[inline(always)]
     pub(crate) fn was_just_allocated_at_or_before(&mut self, object: usize) -> bool {
         let is_just = object.wrapping_sub(self.last_allocated) & !16 == 0;
@@ -56,6 +58,9 @@ impl Recorder {
     ) {
         // SAFETY: as the caller promises.
         unsafe {
+            if remote::pending() {
+                self.carry_over();
+            }
             match self.stack(api, blocks, thread) {
                 DROPPED => match blocks.take(address) {
                     Entry::Block(block) => self.accounts.freed(block.account, block.size),

@@ -26,7 +26,17 @@ enum Mode {
 const OVERRIDE: &str = "HEAPLINE_WALK";
 
 /// The account of the calling thread's stack by [`fast_path::account`].
-pub(crate) type FastAccount = unsafe fn(&mut Recorder, *const u8) -> Option<u32>;
+pub(crate) type FastAccount = unsafe fn(&mut Recorder, *const u8) -> FastAnswer;
+
+/// What the fast path's two ways say of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FastAnswer {
+    /// The general path is to look.
+    Unknown,
+    Account(u32),
+    /// One way says this, the other that.
+    Differ,
+}
 
 /// What verify mode has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,6 +131,12 @@ impl Walker {
             4 => Some(fast_path::account::<4>),
             _ => None,
         }
+    }
+
+    /// Whether the fast path is to go first at the next comparison: the general one leaves tokens wherever it can, and
+    /// then there is little left to be found.
+    pub(crate) fn fast_goes_first(&self) -> bool {
+        self.counts.walks % 2 == 1
     }
 
     /// Walks all frames into `frames`, in verify mode.
