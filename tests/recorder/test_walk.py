@@ -101,9 +101,7 @@ REPEATABLE = (
 
 
 @pytest.mark.parametrize("program", REPEATABLE)
-def test_stacks_have_what_plain_walks_give_them(
-    program: str, run_plainly: Callable[..., Any], targets: Path
-) -> None:
+def test_stacks_have_what_plain_walks_give_them(program: str, run_plainly: Callable[..., Any], targets: Path) -> None:
     """As recorded in earnest: in verify mode hooks leave the fast path to be compared."""
 
     def stacks(walk: str) -> dict[str, Any]:
