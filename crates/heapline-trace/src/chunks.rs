@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::errno::preserving_errno;
 use crate::page_map::PageMap;
-use crate::region::{Region, prefer_huge_pages};
+use crate::region::Region;
 
 /// Bits of the addresses that can be looked up.
 pub(crate) const ADDRESS_BITS: usize = 47;
@@ -20,7 +20,6 @@ pub(crate) const SLOTS: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const CHUNK_BYTES: usize = SLOTS * size_of::<AtomicU32>();
 const SLOT_BYTES: usize = size_of::<AtomicU32>();
-const PAGE_BYTES: usize = 4096;
 const WORD_BITS: usize = 64;
 
 /// All chunks. They live as long as this.
@@ -68,21 +67,8 @@ impl Chunks {
         if place.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             // The directory has it from now on.
             std::mem::forget(memory);
-            preserving_errno(|| self.prefer_huge_pages(number));
         }
         Ok(())
-    }
-
-    /// Beside a chunk that small blocks fill the next one is filled as well, and then slots are worth huge pages. Where
-    /// blocks are large, or few, each of them would take a huge page for itself.
-    fn prefer_huge_pages(&self, number: usize) {
-        let at = |number: usize| self.chunk(number << CHUNK_BITS).load(Ordering::Acquire);
-        let neighbours = [number.checked_sub(1), Some(number + 1).filter(|next| *next < CHUNKS)];
-        let neighbours = neighbours.into_iter().flatten().map(at);
-        if neighbours.filter(|chunk| !chunk.is_null()).any(is_dense) {
-            // SAFETY: chunks stay mapped as long as this.
-            unsafe { prefer_huge_pages(at(number).cast(), CHUNK_BYTES) };
-        }
     }
 
     fn made(&self, index: usize) -> &AtomicU64 {
@@ -121,20 +107,6 @@ impl Chunks {
             });
         });
     }
-}
-
-/// Whether half of the pages of a chunk have slots in use.
-fn is_dense(chunk: *mut AtomicU32) -> bool {
-    let mut used = 0;
-    PageMap::open().for_each_written(chunk as usize, CHUNK_BYTES, |bytes| {
-        // A part of more than a page was not told apart: nothing is known of it.
-        let slots = bytes.start / SLOT_BYTES..bytes.end.min(bytes.start + PAGE_BYTES) / SLOT_BYTES;
-        // SAFETY: the bytes lie in the chunk, which stays mapped as long as the table.
-        used += usize::from(
-            slots.into_iter().any(|index| unsafe { (*chunk.add(index)).load(Ordering::Relaxed) } != 0),
-        );
-    });
-    used >= CHUNK_BYTES / PAGE_BYTES / 2
 }
 
 impl Drop for Chunks {
@@ -197,24 +169,7 @@ mod tests {
         let blocks = (0..100).map(|block| (7 << CHUNK_BITS) + block * 17_000_000);
         blocks.clone().for_each(|address| store(&chunks, address & !15));
         let all: usize = blocks.map(|address| written(&chunks, address)).sum();
-        assert!(all <= 120 * 2 * PAGE_BYTES, "{all} bytes");
-    }
-
-    #[test]
-    fn what_is_beside_a_dense_chunk_may_have_huge_pages() {
-        let chunks = Chunks::new().expect("address space");
-        assert!(!is_dense_at(&chunks, 9));
-        for page in 0..513 {
-            store(&chunks, (9 << CHUNK_BITS) + page * ((PAGE_BYTES / SLOT_BYTES) << GRANULE_BITS));
-        }
-        assert!(is_dense_at(&chunks, 9));
-        store(&chunks, 10 << CHUNK_BITS);
-        assert!(!is_dense_at(&chunks, 10));
-    }
-
-    fn is_dense_at(chunks: &Chunks, number: usize) -> bool {
-        let chunk = chunks.chunk(number << CHUNK_BITS).load(Ordering::Acquire);
-        !chunk.is_null() && is_dense(chunk)
+        assert!(all <= 240 * crate::rss::page_bytes() as usize, "{all} bytes");
     }
 
     #[test]

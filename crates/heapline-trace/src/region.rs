@@ -11,7 +11,7 @@ const HUGE_BYTES: usize = 2 << 20;
 ///
 /// # Safety
 /// The range is mapped, and its start is aligned to a page.
-pub(crate) unsafe fn prefer_huge_pages(start: *mut u8, bytes: usize) {
+unsafe fn prefer_huge_pages(start: *mut u8, bytes: usize) {
     // SAFETY: advice changes nothing that can be seen of private memory.
     unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
 }
