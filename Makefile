@@ -1,7 +1,7 @@
 # Everything a person or CI does with this repository. The steps themselves are in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint fmt wheel bench instructions instructions-write picture torture soak sanitize clean ci
+.PHONY: help demo test test-rust test-python lint fmt wheel bench chart instructions instructions-write picture torture soak sanitize clean ci
 
 ROUNDS ?= 5
 SECONDS ?= 120
@@ -29,8 +29,11 @@ fmt: ## format Rust and Python
 wheel: ## build the one abi3 wheel into dist/
 	@scripts/wheel.sh
 
-bench: wheel ## measure beside other profilers, ROUNDS=5; writes benches/results/DATE.md
+bench: wheel ## measure beside other profilers, ROUNDS=5; writes benches/results/DATE.md and draws its chart
 	@scripts/bench.sh --rounds $(ROUNDS)
+
+chart: ## draw docs/benchmark.svg, the README's chart, from the newest page in benches/results/
+	@"$$(scripts/pythons.sh --preferred)" benches/chart.py
 
 instructions: wheel ## hold the instructions of each path, counted by callgrind, to benches/instructions/budget.json
 	@scripts/instructions.sh

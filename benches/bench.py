@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from chart import draw_newest
 from child import Run, RunError, run
 from face import snapshot_table
 from file_map import file_map_ratio
 from memory import FEW_BYTES, MANY_BYTES, recorder_memory_table
 from mode import MODES, Mode
+from peer import Peer, PeerError, last_line
 from product import captures_table, product_table
-from table import Runs, ratios
+from table import CPU_HEADING, Runs, ratios
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -37,8 +39,9 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="heapline-bench-") as scratch:
         captures = {case: Path(scratch) / f"{case}.heapline" for case in arguments.cases}
+        pythons, not_run = peers_of(modes)
         try:
-            runs = measure(arguments.cases, modes, arguments.rounds, arguments.scale, captures)
+            runs = measure(arguments, modes, pythons, not_run, captures)
         except RunError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
@@ -46,18 +49,21 @@ def main() -> int:
         demo = ROOT / ".demo" / "sphinx.heapline"
         if demo.exists():
             captures["demo: Sphinx"] = demo
-        text = page(runs, modes, arguments, captures, time.monotonic() - started)
+        versions = [f"{peer.package} {peer.version(python)}" for peer, python in pythons.items()]
+        text = page(runs, modes, not_run, versions, arguments, captures, time.monotonic() - started)
     print(text)
     if arguments.write:
         target = HERE / "results" / f"{datetime.date.today()}.md"
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
         print(f"written to {target.relative_to(ROOT)}", file=sys.stderr)
+        draw_newest()
     return 0
 
 
 def parse(cases: list[str]) -> argparse.Namespace:
     names = [mode.name for mode in MODES]
+    usual = [mode.name for mode in MODES if mode.by_default]
 
     def some_of(known: list[str]) -> Callable[[str], list[str]]:
         def convert(text: str) -> list[str]:
@@ -73,26 +79,61 @@ def parse(cases: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="makes all cases longer or shorter")
     parser.add_argument("--cases", type=some_of(cases), default=cases, help="comma-separated")
-    parser.add_argument("--modes", type=some_of(names), default=names, help="comma-separated, plain among them")
+    parser.add_argument(
+        "--modes",
+        type=some_of(names),
+        default=usual,
+        help=f"comma-separated, plain among them; of {', '.join(names)}; without it {', '.join(usual)}",
+    )
     parser.add_argument("--wheel", type=Path, required=True, help="the wheel that is installed here")
-    parser.add_argument("--no-write", dest="write", action="store_false", help="only print the page")
+    parser.add_argument("--no-write", dest="write", action="store_false", help="only print the page, and draw no chart")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or "plain" not in arguments.modes:
         parser.error("at least one round, and plain among the modes")
     return arguments
 
 
-def measure(cases: list[str], modes: list[Mode], rounds: int, scale: float, captures: dict[str, Path]) -> Runs:
-    """Rounds are the outermost loop: a slow minute of the machine then hits all cases and modes alike."""
-    runs: Runs = {case: {mode.name: [] for mode in modes} for case in cases}
-    for number in range(rounds):
-        for case in cases:
+def peers_of(modes: list[Mode]) -> tuple[dict[Peer, str], dict[str, str]]:
+    """The interpreters of the peers that these modes need, and by mode why it cannot run."""
+    pythons: dict[Peer, str] = {}
+    missing: dict[Peer, str] = {}
+    for peer in dict.fromkeys(mode.peer for mode in modes if mode.peer):
+        try:
+            pythons[peer] = peer.python()
+        except PeerError as error:
+            missing[peer] = str(error)
+    return pythons, {mode.name: missing[mode.peer] for mode in modes if mode.peer in missing}
+
+
+def measure(
+    arguments: argparse.Namespace,
+    modes: list[Mode],
+    pythons: dict[Peer, str],
+    not_run: dict[str, str],
+    captures: dict[str, Path],
+) -> Runs:
+    """Rounds are the outermost loop: a slow minute of the machine then hits all cases and modes alike.
+
+    A peer that fails once takes no further part, and `not_run` says why: a mean over fewer cases compares with nothing.
+    """
+    runs: Runs = {case: {mode.name: [] for mode in modes} for case in arguments.cases}
+    for number in range(arguments.rounds):
+        for case in arguments.cases:
             for mode in modes:
                 done = runs[case][mode.name]
-                if len(done) >= SLOW_ROUNDS and done[0].total_cpu_s > SLOW_CPU_S:
+                if mode.name in not_run or (len(done) >= SLOW_ROUNDS and done[0].total_cpu_s > SLOW_CPU_S):
                     continue
-                measured = run(mode, case, scale, captures[case])
-                check(measured, case, mode, runs[case]["plain"])
+                python = pythons[mode.peer] if mode.peer else sys.executable
+                try:
+                    measured = run(mode, case, arguments.scale, captures[case], python)
+                    check(measured, case, mode, runs[case]["plain"])
+                except RunError as error:
+                    if mode.peer is None:
+                        raise
+                    print(f"bench: {error}", file=sys.stderr)
+                    what, _, written = str(error).partition("\n")
+                    not_run[mode.name] = f"{what}: {last_line(written)}" if written.strip() else what
+                    continue
                 done.append(measured)
                 print(f"round {number + 1}  {case:14} {mode.name:14} {measured.body_cpu_s:7.3f} s", file=sys.stderr)
     return runs
@@ -103,31 +144,46 @@ def check(measured: Run, case: str, mode: Mode, plain: list[Run]) -> None:
         raise RunError(f"{case} under {mode.name}: {measured.result} instead of {plain[0].result}")
 
 
+def notes(modes: list[Mode], not_run: dict[str, str]) -> str:
+    """What one must know of the columns, and which are missing."""
+    lines = [f"- {mode.title}: {mode.note}." for mode in modes if mode.note and mode.name not in not_run]
+    lines += [f"- {mode.title}: not run: {not_run[mode.name]}" for mode in modes if mode.name in not_run]
+    return "\n".join(lines)
+
+
 def page(
-    runs: Runs, modes: list[Mode], arguments: argparse.Namespace, captures: dict[str, Path], duration_s: float
+    runs: Runs,
+    modes: list[Mode],
+    not_run: dict[str, str],
+    versions: list[str],
+    arguments: argparse.Namespace,
+    captures: dict[str, Path],
+    duration_s: float,
 ) -> str:
     wheel: Path = arguments.wheel
+    own = f"heapline {importlib.metadata.version('heapline')}"
+    plain, *others = [mode for mode in modes if mode.name not in not_run]
     return f"""\
 # Benchmarks of {datetime.date.today()}
 
-heapline {importlib.metadata.version("heapline")}, memray {importlib.metadata.version("memray")}; \
-CPython {platform.python_version()} ({build_options()}); {cpu_model()}, {os.cpu_count()} logical CPUs; \
+{", ".join([own, *versions])}; CPython {platform.python_version()} ({build_options()}); \
+{cpu_model()}, {os.cpu_count()} logical CPUs; \
 Linux {platform.release()}; {arguments.rounds} rounds in {duration_s:.0f} s, load at the end {os.getloadavg()[0]:.1f}.
 How it is measured: [benches/README.md](../README.md).
 
-## CPU time of the program's body
+{CPU_HEADING}
 
 The first column in seconds, the others as ratios to it.
 
-{ratios(runs, modes, lambda run: run.body_cpu_s, 3)}
+{ratios(runs, [plain, *others], lambda run: run.body_cpu_s, 3)}
 
-"memray" sees only what pymalloc asks of the system; the last column also small objects, as heapline and tracemalloc do.
+{notes(modes, not_run)}
 
 ## Peak RSS
 
 The first column in MB, the others as ratios to it.
 
-{ratios(runs, [Mode("plain", "plain, MB", modes[0].command), *modes[1:]], lambda run: run.max_rss_bytes / 1e6, 1)}
+{ratios(runs, [Mode("plain", "plain, MB", plain.command), *others], lambda run: run.max_rss_bytes / 1e6, 1)}
 
 ## The recorder's memory
 

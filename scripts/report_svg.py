@@ -2,7 +2,8 @@
 
 usage: report_svg.py --title TEXT --prompt TEXT [--columns N] [--lines N] OUTPUT.svg COMMAND [ARGUMENT...]
 
-Understands the escape sequences that heapline writes: bold, faint, the eight colours, reset.
+Understands the escape sequences that heapline writes: bold, faint, the eight colours, reset. Bars and the lines of
+trees are drawn as shapes: as characters they would show seams between them, and depend on the font.
 """
 
 from __future__ import annotations
@@ -18,26 +19,37 @@ import subprocess
 import sys
 import termios
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 CELL_WIDTH, LINE_HEIGHT, MARGIN, BAR_HEIGHT = 8.0, 19.0, 20.0, 34.0
 
 STYLE = """\
   .paper { fill: #ffffff; stroke: #d0d7de; } .bar { fill: #f3f5f8; } .dot { fill: #cfd6de; }
-  text { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #24292f; }
+  text { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+  text, .shape { fill: #24292f; }
+  .bars { shape-rendering: crispEdges; }
   .title { font-size: 12px; fill: #6e7781; } .prompt { fill: #1a7f64; font-weight: 600; }
   .bold { font-weight: 700; } .faint { fill: #75808b; } .c31 { fill: #cf222e; } .c32 { fill: #1a7f37; }
   .c33 { fill: #9a6700; } .c34 { fill: #0969da; } .c35 { fill: #8250df; } .c36 { fill: #0e7c86; }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117; stroke: #30363d; } .bar { fill: #161b22; } .dot { fill: #3b434d; }
-    text { fill: #e6edf3; } .title { fill: #8b949e; } .prompt { fill: #56d4a8; } .faint { fill: #8b949e; }
+    text, .shape { fill: #e6edf3; } .title { fill: #8b949e; } .prompt { fill: #56d4a8; } .faint { fill: #8b949e; }
     .c31 { fill: #ff7b72; } .c32 { fill: #3fb950; } .c33 { fill: #d29922; } .c34 { fill: #58a6ff; }
     .c35 { fill: #bc8cff; } .c36 { fill: #39c5cf; }
   }"""
 
 SEQUENCE = re.compile(r"\x1b\[([0-9;]*)m")
-WORDS = re.compile(r"\S+(?: \S+)*")
+# Block elements and lines of trees, or words with single spaces between them.
+PIECE = re.compile(
+    "(?P<bars>[\u2581-\u258f]+)|(?P<tree>[\u2500\u2502\u2514\u251c]+)|[^\\s\u2500-\u259f]+(?: [^\\s\u2500-\u259f]+)*"
+)
 OTHER_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-ln-z]")
+
+# Where bars begin and end above and below the base line of their text, in a line that leaves a gap to the next one.
+BAR_TOP, BAR_BOTTOM = -10.0, 3.0
+# Lines of trees go from one line of text to the next.
+TREE_TOP, TREE_MIDDLE, TREE_BOTTOM = -13.5, -4.0, LINE_HEIGHT - 13.5
 
 # A piece of a line: its classes and its text.
 Span = tuple[tuple[str, ...], str]
@@ -97,18 +109,56 @@ def apply(code: int, classes: set[str]) -> None:
 def draw_line(line: list[Span], number: int) -> str:
     """One line of text. Each group of words is set at its column and stretched to its width, whatever the font."""
     y = BAR_HEIGHT + MARGIN + LINE_HEIGHT * (number + 0.5)
-    pieces = []
+    words, shapes = [], []
     column = 0
     for classes, text in line:
-        names = f' class="{" ".join(classes)}"' if classes else ""
-        for words in WORDS.finditer(text):
-            pieces.append(
-                f'<tspan x="{MARGIN + (column + words.start()) * CELL_WIDTH:g}" '
-                f'textLength="{len(words.group()) * CELL_WIDTH:g}" lengthAdjust="spacingAndGlyphs"{names}>'
-                f"{escape(words.group(), quote=False)}</tspan>"
+        for piece in PIECE.finditer(text):
+            x = MARGIN + (column + piece.start()) * CELL_WIDTH
+            if piece.lastgroup:
+                names = " ".join(["shape", piece.lastgroup, *classes])
+                shapes.append(f'<path class="{names}" d="{draw_shapes(piece.group(), x, y)}"/>')
+                continue
+            names = f' class="{" ".join(classes)}"' if classes else ""
+            width = len(piece.group()) * CELL_WIDTH
+            words.append(
+                f'<tspan x="{x:g}" textLength="{width:g}" lengthAdjust="spacingAndGlyphs"{names}>'
+                f"{escape(piece.group(), quote=False)}</tspan>"
             )
         column += len(text)
-    return f'<text y="{y:g}">{"".join(pieces)}</text>' if pieces else ""
+    return "\n".join(([f'<text y="{y:g}">{"".join(words)}</text>'] if words else []) + shapes)
+
+
+def draw_shapes(characters: str, x: float, y: float) -> str:
+    """The outlines of these characters, the first at `x`; those that touch are one."""
+    outlines = []
+    for character, run in groupby(characters):
+        count = len(list(run))
+        if character < "\u2580":
+            outlines += [tree_line(character, x + CELL_WIDTH * at, y) for at in range(count)]
+        elif character <= "\u2588":  # Eighths of the height, from the bottom.
+            height = (BAR_BOTTOM - BAR_TOP) * (ord(character) - 0x2580) / 8
+            outlines.append(rectangle(x, y + BAR_BOTTOM - height, CELL_WIDTH * count, height))
+        else:  # Eighths of the width, from the left.
+            width = CELL_WIDTH * (0x2590 - ord(character)) / 8
+            outlines += [
+                rectangle(x + CELL_WIDTH * at, y + BAR_TOP, width, BAR_BOTTOM - BAR_TOP) for at in range(count)
+            ]
+        x += CELL_WIDTH * count
+    return "".join(outlines)
+
+
+def tree_line(character: str, x: float, y: float) -> str:
+    """A vertical line, a horizontal one, or both, one pixel wide."""
+    middle = x + CELL_WIDTH / 2
+    left = x if character == "\u2500" else middle
+    across = rectangle(left, y + TREE_MIDDLE, x + CELL_WIDTH - left, 1)
+    bottom = TREE_MIDDLE + 1 if character == "\u2514" else TREE_BOTTOM
+    down = rectangle(middle, y + TREE_TOP, 1, bottom - TREE_TOP)
+    return {"\u2500": across, "\u2502": down}.get(character, down + across)
+
+
+def rectangle(x: float, y: float, width: float, height: float) -> str:
+    return f"M{x:g} {y:g}h{width:g}v{height:g}h{-width:g}z"
 
 
 def draw(lines: list[list[Span]], columns: int, title: str) -> str:
