@@ -116,7 +116,7 @@ unsafe extern "C" fn track(domain: c_uint, address: usize, size: usize) -> c_int
     let real = TRACK.load(Ordering::Acquire);
     // SAFETY: whoever is led here was to be led there.
     let answer = unsafe { std::mem::transmute::<*const (), Track>(real as *const ())(domain, address, size) };
-    match (booked, answer) {
+    match (booked.filter(|_| stands_in()), answer) {
         (None, _) | (Some(_), FAILED) => answer,
         (Some(true), _) => 0,
         (Some(false), NOT_TRACING) => FAILED,
@@ -130,7 +130,13 @@ unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
     let real = UNTRACK.load(Ordering::Acquire);
     // SAFETY: as in `track`.
     let answer = unsafe { std::mem::transmute::<*const (), Untrack>(real as *const ())(domain, address) };
-    if booked.is_some() { 0 } else { answer }
+    if booked.is_some() && stands_in() { 0 } else { answer }
+}
+
+/// Whether a face of tracemalloc is open. Only then is the program to find itself traced: a recording alone changes
+/// nothing that it can see.
+fn stands_in() -> bool {
+    traceback::limit().is_some()
 }
 
 /// Runs what books a block. While a face of tracemalloc is open, a thread of Python's that has given the GIL back takes it
