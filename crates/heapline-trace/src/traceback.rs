@@ -15,9 +15,6 @@ use crate::hooks::{self, Caller};
 use crate::remote;
 use crate::thread_local;
 
-/// Most frames of a traceback, as tracemalloc has it.
-const MOST_FRAMES: usize = 65_535;
-
 /// What [`limit_tracebacks`] said; 0: nothing.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 
@@ -68,6 +65,8 @@ pub(crate) unsafe extern "C" fn get(domain: c_uint, address: usize) -> *mut PyOb
 
 /// The frames of a block that is live, if the calling thread may look into the books.
 fn frames(domain: u32, address: usize) -> Option<Vec<(String, u32)>> {
+    // A recording alone changes nothing that the program can see.
+    let limit = limit()?;
     let session = hooks::session_to_book_in(0);
     // SAFETY: a session ends only with the main GIL held, which `raw_caller` finds to be this thread's before the
     // books are looked at; a thread that is not inside a hook is not in the middle of them.
@@ -84,7 +83,7 @@ fn frames(domain: u32, address: usize) -> Option<Vec<(String, u32)>> {
         });
         let account = known.map(|Block { account, .. }| account)?;
         let tree = &recorder.tree;
-        let lines = tree.lines(tree.table.node_of(account), limit().unwrap_or(MOST_FRAMES));
+        let lines = tree.lines(tree.table.node_of(account), limit);
         Some(lines.into_iter().map(|(file, line)| (file.to_owned(), line)).collect())
     }
 }
