@@ -22,7 +22,8 @@ def late():
 
 
 def slow():
-    time.sleep(0.1)
+    # Returns when the main program has ended and the interpreter waits for this thread: after the last line's output.
+    threading.main_thread().join()
     print("thread done")
 
 
