@@ -6,7 +6,6 @@ up to 3.12: ``tracemalloc`` is told of an object that comes back from a free lis
 much that is, is measured and printed.
 """
 
-import collections
 import json
 import platform
 import sys
@@ -39,27 +38,6 @@ def measure(run_plainly: Any, targets: Path) -> Callable[..., Lines]:
     return measure
 
 
-@pytest.fixture
-def reference(measure: Callable[..., Lines]) -> Callable[..., Lines]:
-    """What ``tracemalloc`` says of a program, for programs with threads as most of up to seven runs say.
-
-    Its answer for threads is not quite a function of the program: in about one run of a hundred it keeps a block of a
-    line whose blocks are all freed (400 runs of ``threads`` on 3.13 with debug hooks: 5; heapline in 700 runs: none).
-    """
-
-    def reference(program: str, **how: Any) -> Lines:
-        answers: collections.Counter[str] = collections.Counter()
-        agreeing = 4 if program == "threads" else 1
-        for _ in range(2 * agreeing - 1):
-            answers[json.dumps(measure("tracemalloc", program, **how), sort_keys=True)] += 1
-            answer, times = answers.most_common(1)[0]
-            if times == agreeing:
-                break
-        return {line: (size, count) for line, (size, count) in json.loads(answer).items()}
-
-    return reference
-
-
 def exact_lines(targets: Path, program: str) -> dict[str, str]:
     """Text of the lines that have to agree, by ``file:line``."""
     path = targets / "agreement" / f"{program}.py"
@@ -73,11 +51,10 @@ def test_lines_agree(
     program: str,
     allocator: str,
     measure: Callable[..., Lines],
-    reference: Callable[..., Lines],
     targets: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    expected = reference(program, environment={"PYTHONMALLOC": allocator})
+    expected = measure("tracemalloc", program, environment={"PYTHONMALLOC": allocator})
     actual = measure("heapline", program, environment={"PYTHONMALLOC": allocator})
     differing = {
         f"{line}: {text}": (actual.get(line), expected.get(line))
