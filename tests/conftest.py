@@ -124,6 +124,25 @@ def run_recorded(execute: Callable[..., Finished], tmp_path: Path) -> Callable[.
     return run_recorded
 
 
+@pytest.fixture(scope="session")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of ``targets/time/clock.c``: clocks that stand still until the program says that time has passed."""
+    library = tmp_path_factory.mktemp("clock") / "clock.so"
+    source = TARGETS / "time" / "clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
+    return library
+
+
+@pytest.fixture
+def run_service(run_recorded: Callable[..., Finished], clock: Path) -> Callable[..., Finished]:
+    """Run ``targets/time/service.py`` with ``heapline run``: ``run_service("100")`` for that many steps."""
+
+    def run_service(*words: str) -> Finished:
+        return run_recorded([TARGETS / "time" / "service.py", *words], environment={"LD_PRELOAD": str(clock)})
+
+    return run_service
+
+
 @pytest.fixture
 def command(execute: Callable[..., Finished]) -> Callable[..., Finished]:
     """Run the ``heapline`` command: ``command("report", path)``."""

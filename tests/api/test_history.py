@@ -13,9 +13,9 @@ BY = ("line", "function", "file", "module", "stack", "thread")
 
 
 @pytest.fixture
-def capture(run_recorded: Callable[..., Any], targets: Path, tmp_path: Path) -> Path:
+def capture(run_service: Callable[..., Any], tmp_path: Path) -> Path:
     """The capture of a program whose memory goes different ways."""
-    finished = run_recorded([targets / "time" / "service.py", "100"])
+    finished = run_service("100")
     assert finished.status == 0, finished
     return tmp_path / "out.heapline"
 
