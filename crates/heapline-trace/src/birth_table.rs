@@ -3,8 +3,8 @@
 //! Nothing is noted per allocation: the births of live blocks are in the block table, and a *pass* sums them. Passes are
 //! made at the end, whenever the whole capture is asked for, and in between so that a killed process leaves some: the
 //! time to the next is a part of the age of the recording (1/[`CLASSES`]) and at least [`RATIO`] times what the last
-//! pass took; the first is made when what it is expected to take is so small a part. So a week has a few hundred of them, they cost at most 0.5 % of the time, and what a kill leaves is late
-//! by about one age class.
+//! pass took, and none is made before the recording is that many times as old as a pass is expected to take. So a week
+//! has a few hundred of them, they cost at most 0.5 % of the time, and what a kill leaves is late by about one age class.
 //!
 //! The time from the start to the pass is divided into [`CLASSES`] stretches of equal length, in whole base ticks; small
 //! blocks whose birth is not known are a class of their own. The [`KEPT`] stacks that hold the most bytes have a *row* of
@@ -43,8 +43,7 @@ const WAIT_PART: u64 = 4;
 const PAGE_SPAN: u64 = 16 << 10;
 /// The first pass.
 const FIRST_PASS_NS: u64 = 64 << 20;
-/// What the first pass is taken to cost, before one was measured: for each live block, each page of slots, each node,
-/// and each row.
+/// What a pass is expected to take: for each live block, each page of slots, each node, and each row.
 const BLOCK_NS: u64 = 8;
 const PAGE_NS: u64 = 1000;
 const NODE_NS: u64 = 8;
@@ -124,7 +123,7 @@ impl BirthTable {
         // SAFETY: the header is mapped as long as the capture.
         self.most_blocks = self.most_blocks.max(unsafe { (*tree.capture.header()).live_count });
         if elapsed_ns >= self.next_ns && tree.capture.path().is_some() {
-            let worth_ns = self.least_ns(tree).saturating_mul(RATIO);
+            let worth_ns = self.expected_ns(tree).saturating_mul(RATIO);
             if worth_ns <= elapsed_ns {
                 self.pass(tree, blocks, elapsed_ns);
             } else {
@@ -133,8 +132,8 @@ impl BirthTable {
         }
     }
 
-    /// What a pass is expected to take at least.
-    fn least_ns(&self, tree: &Tree) -> u64 {
+    /// What a pass is expected to take, before it is measured.
+    fn expected_ns(&self, tree: &Tree) -> u64 {
         // SAFETY: the header is mapped as long as the capture.
         let header = unsafe { &*tree.capture.header() };
         let nodes = tree.table.node_count() as u64;

@@ -159,7 +159,7 @@ impl Accounts {
         }
     }
 
-    /// Live bytes have left their maximum.
+    /// Where live bytes have left their maximum already.
     #[inline(always)]
     unsafe fn count_freed(&mut self, account: u32, size: u64) {
         // SAFETY: as above.
