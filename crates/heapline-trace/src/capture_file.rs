@@ -83,6 +83,9 @@ fn create(path: &Path) -> io::Result<libc::c_int> {
     const EXCLUSIVE: libc::c_int = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
     let descriptor = match open(path, EXCLUSIVE) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if let Some(reserved) = take_reserved(path)? {
+                return Ok(reserved);
+            }
             // A capture of an earlier run is replaced, not truncated: a reader may have it open.
             check_replaceable(path)?;
             std::fs::remove_file(path)?;
@@ -92,6 +95,29 @@ fn create(path: &Path) -> io::Result<libc::c_int> {
     }?;
     lock(descriptor);
     Ok(descriptor)
+}
+
+/// Opens and locks an empty file that only this user may read, as those are that keep a name for us; none if this is
+/// not one. Removing it to make it anew would let others have the name in between.
+fn take_reserved(path: &Path) -> io::Result<Option<libc::c_int>> {
+    if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0) {
+        return Ok(None);
+    }
+    let Ok(descriptor) = open(path, libc::O_RDWR) else { return Ok(None) };
+    let is_locked = lock(descriptor);
+    // Asked again of the open file: it may be another one by now.
+    let is_reserved = status(descriptor).is_ok_and(|found| {
+        // SAFETY: a plain system call.
+        let user = unsafe { libc::geteuid() };
+        let kind_and_others = found.st_mode & (libc::S_IFMT | libc::S_IRWXG | libc::S_IRWXO);
+        kind_and_others == libc::S_IFREG && found.st_size == 0 && found.st_uid == user && found.st_nlink == 1
+    });
+    if is_locked && is_reserved {
+        return Ok(Some(descriptor));
+    }
+    // SAFETY: the descriptor was just opened here.
+    unsafe { libc::close(descriptor) };
+    if is_locked { Ok(None) } else { Err(io::Error::other("another process is recording to it")) }
 }
 
 /// Takes the lock that says "a recorder writes here"; false when somebody else has it. It goes when the last
@@ -251,3 +277,6 @@ pub(crate) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
+
+#[cfg(test)]
+mod tests;
