@@ -41,7 +41,7 @@ record! {
         /// Start time of the process in clock ticks since boot (field 22 of `/proc/PID/stat`), 0 if unknown:
         /// tells a process from a later one with the same pid.
         pub process_start_ticks: u64,
-        /// Mean bytes between samples; 1 means exact.
+        /// Mean bytes between samples now; 1 means exact.
         pub sampling_interval: u64,
         /// Bit set; see [`SAMPLED_FLAG`].
         pub flags: u32,
@@ -96,6 +96,14 @@ record! {
         pub deltas: u64,
         /// Which records of the table of [`crate::Birth`]s count, and of when they are: a [`crate::BirthExtent`].
         pub births: u64,
+        /// Blocks that were sampled; 0 when the counters are exact.
+        pub sample_count: u64,
+        /// Processor time that sampling took at the last look, an estimate; 0 if it is not known.
+        pub own_cpu_ns: u64,
+        /// Processor time that the process had used since the start of the recording at that look, 0 if unknown.
+        pub process_cpu_ns: u64,
+        /// Memory that the recorder held at that look, beside what its files map; 0 if it is not known.
+        pub own_bytes: u64,
     }
 }
 

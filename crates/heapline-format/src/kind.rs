@@ -50,6 +50,10 @@ numbered! {
         Accounts = 11,
         /// Changes over time: [`crate::Delta`].
         Deltas = 12,
+        /// How far estimates may be off: [`crate::Variance`].
+        Variances = 13,
+        /// Sampling intervals over time: [`crate::Interval`].
+        Intervals = 14,
     }
 }
 

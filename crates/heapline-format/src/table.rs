@@ -227,6 +227,42 @@ impl Birth {
     }
 }
 
+record! {
+    /// Variances of an account's estimates in a sampled recording: record `i` belongs to account `i`. Each is an IEEE 754
+    /// double as its bits, never negative. The standard error of a sum over accounts is the root of the sum of its
+    /// variances: blocks are sampled independently.
+    pub struct Variance {
+        /// Of `live_bytes`, in square bytes.
+        pub live_bytes: u64,
+        /// Of `live_count`.
+        pub live_count: u64,
+        /// Of `allocated_bytes`.
+        pub allocated_bytes: u64,
+        /// Of `allocated_count`.
+        pub allocated_count: u64,
+        /// Of the account's `saved_bytes`.
+        pub saved_bytes: u64,
+        /// Of the account's `saved_count`.
+        pub saved_count: u64,
+    }
+}
+
+record! {
+    /// From when on samples were taken at which interval, in a sampled recording. A thread goes over to a new interval after
+    /// at most [`Interval::LAG_BYTES`] of its allocations.
+    pub struct Interval {
+        /// Time since the start.
+        pub time_ns: u64,
+        /// Mean bytes between samples from then on.
+        pub sampling_interval: u64,
+    }
+}
+
+impl Interval {
+    /// Bytes that a thread allocates at most before it notices that the interval has changed.
+    pub const LAG_BYTES: u64 = 256 << 10;
+}
+
 /// Which records of the table of [`Birth`]s count, and when they were true: the header's `births`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BirthExtent {
@@ -272,9 +308,11 @@ mod tests {
         assert_eq!(Code::BYTES, 16);
         assert_eq!(Extent::BYTES, 24);
         assert_eq!(TableHeader::BYTES, 16);
-        assert_eq!(Header::BYTES, 208);
+        assert_eq!(Header::BYTES, 240);
         assert_eq!(Delta::BYTES, 24);
         assert_eq!(Birth::BYTES, 24);
+        assert_eq!(Variance::BYTES, 48);
+        assert_eq!(Interval::BYTES, 16);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use heapline_format::{
-    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET,
-    LOST_SLOTS, LossKind, MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Place, State, TABLES_OFFSET,
-    TableHeader, TableId, Tick, VERSION,
+    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, Interval,
+    LOST_OFFSET, LOST_SLOTS, LossKind, MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Place, State,
+    TABLES_OFFSET, TableHeader, TableId, Tick, VERSION, Variance,
 };
 
 const PAGE: &str = include_str!("../../../docs/reference/capture-format.md");
@@ -46,7 +46,7 @@ fn layout(fields: &[(&str, usize)], bytes: usize) -> Vec<[String; 3]> {
 #[test]
 fn every_record_is_stated_as_it_is() {
     let tables = tables();
-    let records: [(&str, Fields, usize); 12] = [
+    let records: [(&str, Fields, usize); 14] = [
         ("Header", Header::fields(), Header::BYTES),
         ("TableHeader", TableHeader::fields(), TableHeader::BYTES),
         ("Extent", Extent::fields(), Extent::BYTES),
@@ -59,6 +59,8 @@ fn every_record_is_stated_as_it_is() {
         ("Tick", Tick::fields(), Tick::BYTES),
         ("Delta", Delta::fields(), Delta::BYTES),
         ("Birth", Birth::fields(), Birth::BYTES),
+        ("Variance", Variance::fields(), Variance::BYTES),
+        ("Interval", Interval::fields(), Interval::BYTES),
     ];
     for (name, fields, bytes) in records {
         let rows = tables.get(name).unwrap_or_else(|| panic!("the page has no section on `{name}`"));
