@@ -215,6 +215,8 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
         TableId::Places => Some(Place::BYTES),
         TableId::Accounts => Some(Account::BYTES),
         TableId::Births => Some(Birth::BYTES),
+        TableId::Variances => Some(heapline_format::Variance::BYTES),
+        TableId::Intervals => Some(heapline_format::Interval::BYTES),
         TableId::Modules | TableId::SideFiles => None,
     }
 }

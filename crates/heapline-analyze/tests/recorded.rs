@@ -55,7 +55,7 @@ fn ask(snapshot: &Snapshot, other: &Snapshot) {
 /// Asks everything of traces, if these bytes have so many accounts.
 fn ask_traces(bytes: &[u8]) -> bool {
     let small = (0..100).map(|account| Block::new(account, 10, account % 3 == 0)).collect();
-    let large = vec![LargeBlock { account: 7, size: 1 << 40, is_young: true }];
+    let large = vec![LargeBlock { account: 7, size: 1 << 40, count: 1, is_young: true }];
     // Of accounts without a live block too.
     let allocated = vec![Sum { bytes: 1 << 41, count: 100 }; 500];
     let Ok(traces) = Traces::from_bytes(bytes, small, large, Some(allocated), 25) else { return false };

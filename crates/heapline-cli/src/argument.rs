@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use heapline_analyze::{Filter, GroupBy, OrderBy};
 
 use crate::mistake;
+use crate::sampling::{Sampling, parse_bytes, parse_share};
 use crate::terminal::Terminal;
 use crate::time_point::TimePoint;
 
@@ -125,6 +126,12 @@ pub(crate) struct RunArguments {
     /// Leave out of the capture the program's arguments, and directories that are not of packages
     #[arg(long)]
     pub(crate) redact: bool,
+    /// Record only samples, one for so many bytes on average (512k, 1M): all numbers are estimates with their errors
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, allow_hyphen_values = true)]
+    sample: Option<u64>,
+    /// Take samples, and no more of the program's time for them than SHARE (1%); the interval is changed accordingly
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, allow_hyphen_values = true)]
+    max_overhead: Option<f64>,
     /// Group allocations by line, function, file, module, stack or thread, or what is live by its age
     #[arg(long, value_name = "WHAT", value_parser = period_grouping_parser())]
     #[arg(default_value = "line", hide_possible_values = true)]
@@ -332,6 +339,12 @@ impl RunArguments {
             return Ok(None);
         }
         parse_filter("--record", &self.recorded).map(Some)
+    }
+
+    /// How few blocks are recorded; `None` for all.
+    pub(crate) fn sampling(&self) -> Result<Option<Sampling>, Refusal> {
+        Sampling::new(self.sample, self.max_overhead, ["--sample", "--max-overhead"])
+            .map_err(|reason| Refusal::mistake(&reason))
     }
 
     /// The part that is about the report afterwards.

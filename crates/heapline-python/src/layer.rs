@@ -26,6 +26,7 @@ impl Layer {
             jit: interpreter::has_jit(py),
             filter,
             file_names: None,
+            sampling: None,
         };
         // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of
         // PyO3's loads in no other. A Python function is calling.

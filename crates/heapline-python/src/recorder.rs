@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heapline_analyze::Filter;
+use heapline_cli::Sampling;
 use heapline_format::MetaKey;
 use heapline_trace::{FrameAccess, Limits};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyCFunction;
+use pyo3::types::{PyCFunction, PyInt};
 
 use crate::error::{self, TracingError};
 use crate::facts;
@@ -63,13 +64,16 @@ const _: () = {
     include = Vec::new(),
     exclude = Vec::new(),
     redact = false,
+    sampling_interval = None,
+    max_overhead = None,
     max_nodes = 2_097_152,
     fold_after_nodes = 344_064,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
-#[pyo3(text_signature = "(output=None, *, include=(), exclude=(), redact=False, max_nodes=2097152, \
-    fold_after_nodes=344064, max_codes=262144, max_string_bytes=33554432)")]
+#[pyo3(text_signature = "(output=None, *, include=(), exclude=(), redact=False, \
+    sampling_interval=None, max_overhead=None, max_nodes=2097152, fold_after_nodes=344064, \
+    max_codes=262144, max_string_bytes=33554432)")]
 #[expect(
     clippy::too_many_arguments,
     clippy::needless_pass_by_value,
@@ -81,6 +85,8 @@ pub(crate) fn start(
     include: Vec<String>,
     exclude: Vec<String>,
     redact: bool,
+    sampling_interval: Option<Bound<'_, PyAny>>,
+    max_overhead: Option<f64>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
@@ -89,16 +95,30 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
+    let sampling = sampling(sampling_interval.as_ref(), max_overhead)?;
     let mut meta = facts::collect(py, &facts::running_program(py)?)?;
     meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
     meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));
     let filter = Filter::new(&include, &exclude).map_err(|error| error::from_question(&error))?;
     let filter = (include.len() + exclude.len() > 0).then_some(filter);
-    let wishes = Wishes { filter, redact, limits, jit: interpreter::has_jit(py) };
+    let wishes = Wishes { filter, redact, limits, sampling, jit: interpreter::has_jit(py) };
     let options = recording::options(output, &meta, wishes);
     stop_at_exit(py)?;
     begin(py, options, Owner::Program).map_err(|error| error::from_trace(&error))?;
     warn_of_slow_frames(py)
+}
+
+/// How few blocks are recorded, from Python's arguments.
+fn sampling(interval: Option<&Bound<'_, PyAny>>, most_overhead: Option<f64>) -> PyResult<Option<Sampling>> {
+    let interval = interval
+        .map(|interval| {
+            // Whole numbers that no machine can count to are out of range like others.
+            let number: Bound<'_, PyInt> = interval.call_method0("__index__")?.cast_into()?;
+            Ok::<_, PyErr>(number.extract::<u64>().unwrap_or(if number.lt(0)? { 0 } else { u64::MAX }))
+        })
+        .transpose()?;
+    Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])
+        .map_err(PyValueError::new_err)
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.

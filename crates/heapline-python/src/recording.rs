@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use heapline_analyze::{Filter, Originals, RecordingFilter, Redaction};
+use heapline_cli::Sampling;
 use heapline_format::MetaKey;
 use heapline_trace::{FileNames, Limits, Options, StackFilter};
 
@@ -18,13 +19,15 @@ pub(crate) struct Wishes {
     /// Whether the capture tells nothing of the program's surroundings.
     pub(crate) redact: bool,
     pub(crate) limits: Limits,
+    /// How few blocks are recorded; `None` for all.
+    pub(crate) sampling: Option<Sampling>,
     /// Whether the interpreter has a JIT.
     pub(crate) jit: bool,
 }
 
 /// Options of a recording of a process of which these facts are true.
 pub(crate) fn options(output: Option<PathBuf>, facts: &[(MetaKey, String)], wishes: Wishes) -> Options {
-    let Wishes { filter, redact, limits, jit } = wishes;
+    let Wishes { filter, redact, limits, sampling, jit } = wishes;
     let redaction = redact.then(|| Arc::new(Mutex::new(Redaction::new(facts))));
     if let Some(mut known) = locked(&REDACTION) {
         known.clone_from(&redaction);
@@ -37,7 +40,17 @@ pub(crate) fn options(output: Option<PathBuf>, facts: &[(MetaKey, String)], wish
         }),
     });
     let meta = if redact { Redaction::facts(facts) } else { facts.to_vec() };
-    Options { output, meta, limits, jit, filter, file_names }
+    let sampling = sampling.map(|Sampling { interval, most_overhead }| heapline_trace::Sampling {
+        interval,
+        most_overhead,
+        seed: seed(),
+    });
+    Options { output, meta, limits, jit, filter, file_names, sampling }
+}
+
+/// For tests: `HEAPLINE_SEED` has samples be the same each time.
+fn seed() -> Option<u64> {
+    std::env::var("HEAPLINE_SEED").ok()?.parse().ok()
 }
 
 /// What decides for a stack by the file of its innermost frame whether it is recorded. Stacks without a frame are

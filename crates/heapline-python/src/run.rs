@@ -24,7 +24,8 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// Runs a program and returns its exit status, or raises its `SystemExit`.
 pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
-    let RunOptions { quiet, output, recorded, recorded_globs, redact, report, target, arguments } = options;
+    let RunOptions { quiet, output, recorded, recorded_globs, redact, sampling, report, target, arguments } =
+        options;
     let program = match Program::find(py, &target, arguments)? {
         Ok(program) => program,
         Err(reason) => {
@@ -44,7 +45,8 @@ pub(crate) fn run(py: Python<'_>, options: RunOptions) -> PyResult<i32> {
     meta.extend(recorded_globs.into_iter().map(|glob| (MetaKey::Recorded, glob)));
     let place = Place::of(output, &program.name);
     let jit = interpreter::has_jit(py);
-    let wishes = Wishes { filter: recorded, redact, limits: heapline_trace::Limits::default(), jit };
+    let limits = heapline_trace::Limits::default();
+    let wishes = Wishes { filter: recorded, redact, limits, sampling, jit };
     let options = |output| recording::options(output, &meta, wishes.clone());
     let program = program.prepare(py)?;
     // Before the recorder starts: what is asked after that would be recorded as the program's.

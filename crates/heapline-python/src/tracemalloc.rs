@@ -67,7 +67,15 @@ pub(crate) fn _open_tracing(
         let keeps = decision(&filters, traceback_limit as usize);
         StackFilter { depth, keep: Box::new(keeps) }
     });
-    let options = Options { output: None, meta, limits: Limits::default(), jit, filter, file_names: None };
+    let options = Options {
+        output: None,
+        meta,
+        limits: Limits::default(),
+        jit,
+        filter,
+        file_names: None,
+        sampling: None,
+    };
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of PyO3's
     // loads in no other. A Python function is calling.
     let opened = unsafe { heapline_trace::open_layer(options) };
@@ -138,9 +146,10 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
         let blocks = frozen.blocks.into_iter();
         let blocks = blocks.map(|block| Block::new(block.account(), block.size, block.is_young())).collect();
         let large = frozen.large.into_iter();
-        let large = large.map(|LargeBlock { account, size, is_young }| traces::LargeBlock {
+        let large = large.map(|LargeBlock { account, size, count, is_young }| traces::LargeBlock {
             account,
             size,
+            count,
             is_young,
         });
         let allocated = frozen.allocated.map(|allocated| {

@@ -15,6 +15,7 @@ use crate::block_table::Entry;
 use crate::clock;
 use crate::rss;
 use crate::session::Session;
+use crate::weight::Weight;
 
 /// Makes a session this process' own. After an error it must not be used any more.
 ///
@@ -25,6 +26,9 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
     let recorder = unsafe { &mut *session.recorder.get() };
     recorder.tree.detach()?;
     recorder.history.restart(&recorder.tree.capture)?;
+    if let Some(sampling) = &mut recorder.sampling {
+        sampling.restart(&recorder.tree.capture)?;
+    }
     if recorder.tree.capture.has_failed() {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
@@ -68,12 +72,12 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
                 Entry::Nothing => None,
             };
             if let Some(block) = block.filter(|block| block.account < tree.table.account_count()) {
-                accounts.inherit(block.account, block.size);
+                accounts.inherit(block.account, block.size, Weight::exact(block.size));
             }
         });
-        session.tracked.for_each(|domain, block| {
+        session.tracked.for_each(|domain, block, weight| {
             if block.account < tree.table.account_count() {
-                accounts.inherit(tree.domain_account(block.account, domain), block.size);
+                accounts.inherit(tree.domain_account(block.account, domain), block.size, weight);
             }
         });
         accounts.stand_at_mark(clock::now_ns());

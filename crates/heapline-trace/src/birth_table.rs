@@ -25,6 +25,7 @@ use crate::errno::preserving_errno;
 use crate::region::Region;
 use crate::tracked::TrackedBlocks;
 use crate::tree::Tree;
+use crate::weight::Weight;
 
 /// Age classes of known births.
 const CLASSES: usize = 32;
@@ -57,15 +58,20 @@ pub(crate) struct LiveBlocks<'a> {
 }
 
 impl LiveBlocks<'_> {
-    fn for_each(self, tree: &Tree, mut visit: impl FnMut(Block)) {
-        self.table.for_each(|entry| match entry {
-            Entry::Block(block) => visit(block),
-            Entry::Watched(number) => tree.watched_block(number).into_iter().for_each(&mut visit),
-            Entry::Nothing => {}
+    fn for_each(self, tree: &Tree, mut visit: impl FnMut(Block, Weight)) {
+        self.table.for_each(|entry| {
+            let block = match entry {
+                Entry::Block(block) => Some(block),
+                Entry::Watched(number) => tree.watched_block(number),
+                Entry::Nothing => None,
+            };
+            if let Some(block) = block {
+                visit(block, Weight::exact(block.size));
+            }
         });
-        self.tracked.for_each(|domain, block| {
+        self.tracked.for_each(|domain, block, weight| {
             if let Some(account) = tree.known_domain_account(block.account, domain) {
-                visit(Block { account, ..block });
+                visit(Block { account, ..block }, weight);
             }
         });
     }
@@ -220,7 +226,7 @@ impl Rows {
         }
         let rows_mut = rows.as_mut_slice();
         let accounts = nodes.account_count();
-        blocks.for_each(tree, |block| {
+        blocks.for_each(tree, |block, weight| {
             if block.account >= accounts {
                 return;
             }
@@ -228,8 +234,8 @@ impl Rows {
             let place = row_of[node as usize] as usize;
             let place = if rows_mut[place].node == node { place } else { place + 1 };
             let sum = &mut rows_mut[place].classes[class(block.birth, last)];
-            sum.bytes = sum.bytes.wrapping_add(block.size as u64);
-            sum.count += 1;
+            sum.bytes = sum.bytes.wrapping_add(weight.bytes);
+            sum.count += u64::from(weight.count);
         });
         Some(rows)
     }

@@ -37,20 +37,20 @@ impl Recorder {
         unsafe {
             for note in notes.ordered {
                 match note {
-                    Note::Allocated { account, domain, size } => {
-                        self.accounts.allocated(self.tree.domain_account(account, domain), size);
-                        carry(size as u64);
+                    Note::Allocated { account, domain, size, weight } => {
+                        self.accounts.allocated_with(self.tree.domain_account(account, domain), size, weight);
+                        carry(weight.bytes);
                     }
-                    Note::Freed { account, domain, size } => {
-                        self.accounts.freed(self.tree.domain_account(account, domain), size);
-                        carry((size as u64).wrapping_neg());
+                    Note::Freed { account, domain, size, weight } => {
+                        self.accounts.freed_with(self.tree.domain_account(account, domain), size, weight);
+                        carry(weight.bytes.wrapping_neg());
                     }
                     Note::CodeDied(number) => self.code_died(number),
                 }
             }
             for ((account, domain), batch) in notes.summed {
                 self.accounts.batch(self.tree.domain_account(account, domain), batch);
-                carry(batch.allocated_bytes.wrapping_sub(batch.freed_bytes));
+                carry(batch.allocated.bytes.wrapping_sub(batch.freed.bytes));
             }
             for number in notes.dead_code {
                 self.code_died(number);

@@ -17,6 +17,8 @@ use crate::capture::{Capture, Full, TableSpace};
 use crate::ffi::{Api, PyObject, copy_string, with_errors_aside};
 use crate::file_names::FileNames;
 use crate::layout::{Layout, read};
+use crate::sample_filter;
+use crate::sampler;
 use crate::string_table::StringTable;
 
 /// The entry of code objects for whose metadata there was no room.
@@ -145,6 +147,9 @@ impl CodeTable {
             None => self.watched.push(watched),
         }
         self.by_address.insert(address, number);
+        if sampler::is_on() {
+            sample_filter::add(address);
+        }
         Ok(number)
     }
 
@@ -225,6 +230,9 @@ impl CodeTable {
             return (None, Vec::new());
         };
         self.by_address.remove(&watched.address);
+        if sampler::is_on() {
+            sample_filter::remove(watched.address);
+        }
         self.free_numbers.push(number);
         (watched.block, watched.edges)
     }

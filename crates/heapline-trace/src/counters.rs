@@ -12,12 +12,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
-use heapline_format::{Account, Counters, Header};
+use heapline_format::{Account, Counters, Header, Variance};
 
 use crate::clock;
 use crate::errno::preserving_errno;
 use crate::layer_table::LayerTable;
 use crate::rss;
+use crate::weight::Weight;
 
 /// The smallest time between two looks at the resident set size on account of a high-water mark.
 const RSS_INTERVAL_NS: u64 = 10_000_000;
@@ -30,9 +31,38 @@ pub(crate) struct Accounts {
     counters: *mut Counters,
     /// How many accounts there are, as the capture's header says.
     count: *const u64,
+    /// One for each account; null in exact recordings.
+    variances: *mut Variance,
     start_ns: u64,
     rss_ns: u64,
     pub(crate) layers: LayerTable,
+}
+
+/// The variances of a record that change, as numbers.
+struct Variances {
+    live_bytes: f64,
+    live_count: f64,
+    allocated_bytes: f64,
+    allocated_count: f64,
+}
+
+impl Variances {
+    fn of(record: &Variance) -> Self {
+        Self {
+            live_bytes: f64::from_bits(record.live_bytes),
+            live_count: f64::from_bits(record.live_count),
+            allocated_bytes: f64::from_bits(record.allocated_bytes),
+            allocated_count: f64::from_bits(record.allocated_count),
+        }
+    }
+
+    /// What rounding has left below zero is zero.
+    fn write(&self, record: &mut Variance) {
+        record.live_bytes = self.live_bytes.max(0.0).to_bits();
+        record.live_count = self.live_count.max(0.0).to_bits();
+        record.allocated_bytes = self.allocated_bytes.to_bits();
+        record.allocated_count = self.allocated_count.to_bits();
+    }
 }
 
 /// Adds to a count that is one word of memory for whoever reads the file meanwhile, and for the processor: two counts
@@ -47,13 +77,37 @@ unsafe fn add(place: *mut u64, more: u64) {
     place.store(place.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
+/// What several blocks come to, with the variances of that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) bytes: u64,
+    pub(crate) count: u64,
+    bytes_variance: f64,
+    count_variance: f64,
+}
+
+impl Sum {
+    /// Of one block.
+    pub(crate) fn of(size: usize, weight: Weight) -> Self {
+        let mut sum = Self::default();
+        sum.add(size, weight);
+        sum
+    }
+
+    /// Adds a block.
+    pub(crate) fn add(&mut self, size: usize, weight: Weight) {
+        self.bytes = self.bytes.wrapping_add(weight.bytes);
+        self.count += u64::from(weight.count);
+        self.bytes_variance += weight.bytes_variance(size);
+        self.count_variance += weight.count_variance();
+    }
+}
+
 /// What several allocations and frees of one account come to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) allocated_bytes: u64,
-    pub(crate) allocated_count: u64,
-    pub(crate) freed_bytes: u64,
-    pub(crate) freed_count: u64,
+    pub(crate) allocated: Sum,
+    pub(crate) freed: Sum,
 }
 
 impl Accounts {
@@ -64,13 +118,14 @@ impl Accounts {
         header: *mut Header,
         accounts: *mut Account,
         counters: *mut Counters,
+        variances: *mut Variance,
         count: *const u64,
         start_ns: u64,
         layers: LayerTable,
     ) -> Self {
         // SAFETY: as the caller promises.
         unsafe { (*header).at_high_water_mark = 1 };
-        Self { header, accounts, counters, count, start_ns, rss_ns: 0, layers }
+        Self { header, accounts, counters, count, variances, start_ns, rss_ns: 0, layers }
     }
 
     /// # Safety
@@ -224,27 +279,87 @@ impl Accounts {
     /// # Safety
     /// As for [`Self::freed`].
     pub(crate) unsafe fn batch(&mut self, account: u32, batch: Batch) {
+        let Batch { allocated, freed } = batch;
         // SAFETY: as above.
         unsafe {
-            self.rise(account, batch.allocated_bytes, batch.allocated_count);
+            let epoch = (*self.counters.add(account as usize)).epoch;
+            self.rise(account, allocated.bytes, allocated.count);
+            self.vary(account, epoch, |variance| {
+                variance.live_bytes += allocated.bytes_variance;
+                variance.live_count += allocated.count_variance;
+                variance.allocated_bytes += allocated.bytes_variance;
+                variance.allocated_count += allocated.count_variance;
+            });
             let counters = &mut *self.counters.add(account as usize);
-            counters.live_bytes = counters.live_bytes.wrapping_add(batch.allocated_bytes);
-            counters.live_count = counters.live_count.wrapping_add(batch.allocated_count as u32);
-            counters.allocated_bytes = counters.allocated_bytes.wrapping_add(batch.allocated_bytes);
-            counters.allocated_count = counters.allocated_count.wrapping_add(batch.allocated_count);
+            counters.live_bytes = counters.live_bytes.wrapping_add(allocated.bytes);
+            counters.live_count = counters.live_count.wrapping_add(allocated.count as u32);
+            counters.allocated_bytes = counters.allocated_bytes.wrapping_add(allocated.bytes);
+            counters.allocated_count = counters.allocated_count.wrapping_add(allocated.count);
             if !self.layers.is_empty() {
-                self.layers.allocated(account, batch.allocated_bytes);
-                self.layers.freed(account, batch.freed_bytes);
+                self.layers.allocated(account, allocated.bytes);
+                self.layers.freed(account, freed.bytes);
             }
-            if batch.freed_count > 0 {
+            if freed.count > 0 {
                 if (*self.header).at_high_water_mark != 0 {
                     self.leave_mark();
                 }
-                self.fall(account, batch.freed_bytes, batch.freed_count);
+                let epoch = (*self.counters.add(account as usize)).epoch;
+                self.fall(account, freed.bytes, freed.count);
+                self.vary(account, epoch, |variance| {
+                    variance.live_bytes -= freed.bytes_variance;
+                    variance.live_count -= freed.count_variance;
+                });
                 let counters = &mut *self.counters.add(account as usize);
-                counters.live_bytes = counters.live_bytes.wrapping_sub(batch.freed_bytes);
-                counters.live_count = counters.live_count.wrapping_sub(batch.freed_count as u32);
+                counters.live_bytes = counters.live_bytes.wrapping_sub(freed.bytes);
+                counters.live_count = counters.live_count.wrapping_sub(freed.count as u32);
             }
+        }
+    }
+
+    /// A block that counts for others too was allocated.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
+    pub(crate) unsafe fn allocated_with(&mut self, account: u32, size: usize, weight: Weight) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if self.variances.is_null() {
+                return self.allocated(account, size);
+            }
+            (*self.header).sample_count += 1;
+            self.batch(account, Batch { allocated: Sum::of(size, weight), freed: Sum::default() });
+        }
+    }
+
+    /// It was freed.
+    ///
+    /// # Safety
+    /// As for [`Self::freed`].
+    pub(crate) unsafe fn freed_with(&mut self, account: u32, size: usize, weight: Weight) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if self.variances.is_null() {
+                return self.freed(account, size);
+            }
+            self.batch(account, Batch { allocated: Sum::default(), freed: Sum::of(size, weight) });
+        }
+    }
+
+    /// Changes the variances of an account whose values may just have been saved: its epoch was another before.
+    #[inline(always)]
+    unsafe fn vary(&mut self, account: u32, epoch_before: u32, change: impl FnOnce(&mut Variances)) {
+        if self.variances.is_null() {
+            return;
+        }
+        // SAFETY: where there are variances each account has a record.
+        unsafe {
+            let record = &mut *self.variances.add(account as usize);
+            if (*self.counters.add(account as usize)).epoch != epoch_before {
+                (record.saved_bytes, record.saved_count) = (record.live_bytes, record.live_count);
+            }
+            let mut variances = Variances::of(record);
+            change(&mut variances);
+            variances.write(record);
         }
     }
 
@@ -340,6 +455,9 @@ impl Accounts {
                 *self.counters.add(account) = Counters::default();
                 let saved = &mut *self.accounts.add(account);
                 (saved.saved_bytes, saved.saved_count) = (0, 0);
+                if !self.variances.is_null() {
+                    *self.variances.add(account) = Variance::default();
+                }
             }
         }
     }
@@ -348,17 +466,23 @@ impl Accounts {
     ///
     /// # Safety
     /// As for [`Self::allocated`].
-    pub(crate) unsafe fn inherit(&mut self, account: u32, size: usize) {
+    pub(crate) unsafe fn inherit(&mut self, account: u32, size: usize, weight: Weight) {
+        let Weight { bytes, count } = weight;
         // SAFETY: as above.
         unsafe {
             let counters = &mut *self.counters.add(account as usize);
-            counters.live_bytes = counters.live_bytes.wrapping_add(size as u64);
-            counters.live_count = counters.live_count.wrapping_add(1);
+            let epoch = counters.epoch;
+            counters.live_bytes = counters.live_bytes.wrapping_add(bytes);
+            counters.live_count = counters.live_count.wrapping_add(count);
             let header = &mut *self.header;
-            header.live_bytes = header.live_bytes.wrapping_add(size as u64);
-            header.live_count = header.live_count.wrapping_add(1);
+            header.live_bytes = header.live_bytes.wrapping_add(bytes);
+            header.live_count = header.live_count.wrapping_add(u64::from(count));
+            self.vary(account, epoch, |variances| {
+                variances.live_bytes += weight.bytes_variance(size);
+                variances.live_count += weight.count_variance();
+            });
             if !self.layers.is_empty() {
-                self.layers.allocated(account, size as u64);
+                self.layers.allocated(account, bytes);
             }
         }
     }
@@ -434,8 +558,17 @@ mod tests {
         // SAFETY: as above; no layer is opened.
         let layers = unsafe { LayerTable::new(generations.as_ptr()) }.expect("memory");
         // SAFETY: as above.
-        let mut accounts =
-            unsafe { Accounts::new(header, records, counters, &raw const count, clock::now_ns(), layers) };
+        let mut accounts = unsafe {
+            Accounts::new(
+                header,
+                records,
+                counters,
+                std::ptr::null_mut(),
+                &raw const count,
+                clock::now_ns(),
+                layers,
+            )
+        };
         for (account, size, free) in operations {
             if free && !blocks.is_empty() {
                 let (account, size) = blocks.swap_remove(size % blocks.len());

@@ -31,6 +31,12 @@ pub enum Error {
     /// More owners than can record at once.
     #[error("more than {0} owners record in this process")]
     TooManyOwners(usize),
+    /// Exact hooks are behind those of another tool where sampling ones are wanted, or the other way round.
+    #[error(
+        "another tool stands in front of heapline's hooks of an earlier recording, and this one needs others \
+         (exact and sampled recordings differ): stop that tool first"
+    )]
+    HooksInTheWay,
     /// An owner cannot begin anew: most stacks that the capture may hold are in use.
     #[error("the recording holds too many stacks to begin anew (max_nodes)")]
     NodeLimit,

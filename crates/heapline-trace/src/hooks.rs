@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::thread_local::{self, ThreadLocal};
 use crate::thread_state;
 use crate::tree::{SUB_INTERPRETER, WITHOUT_GIL};
+use crate::weight::Weight;
 
 /// Number of the RAW domain.
 const RAW: usize = 0;
@@ -180,7 +181,7 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
                 return;
             }
         }
-        if desk.leave(Note::Allocated { account, domain: PYTHON, size }) {
+        if desk.leave(Note::Allocated { account, domain: PYTHON, size, weight: Weight::exact(size) }) {
             session.count_pending(size as i64);
         } else {
             session.blocks.take(address);
@@ -195,7 +196,8 @@ pub(crate) fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entr
         Entry::Nothing => true,
         Entry::Block(block) => {
             session.count_pending((block.size as i64).wrapping_neg());
-            desk.leave(Note::Freed { account: block.account, domain: PYTHON, size: block.size })
+            let weight = Weight::exact(block.size);
+            desk.leave(Note::Freed { account: block.account, domain: PYTHON, size: block.size, weight })
         }
         Entry::Watched(number) => desk.leave(Note::CodeDied(number)),
     };

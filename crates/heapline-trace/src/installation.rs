@@ -5,15 +5,20 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::error::Error;
 use crate::ffi::{Allocator, Api};
 use crate::hooks;
+use crate::sampled_hooks;
 use crate::thread_local;
 
 /// The allocator domains of CPython: RAW, MEM, OBJ.
 const DOMAINS: usize = 3;
 /// Largest index of a layout that has hooks of its own.
 const LAST_VERSION: usize = 4;
+/// In place of an index: hooks that sample.
+pub(crate) const SAMPLED: usize = usize::MAX;
 
 /// The allocators behind our hooks. Each is written with the GIL held, before the domain's hook is installed.
 struct Originals(UnsafeCell<[MaybeUninit<Allocator>; DOMAINS]>);
@@ -35,6 +40,7 @@ fn hooks(domain: usize, version: usize, ctx: *mut c_void) -> Allocator {
     // The previous allocator's own ctx is kept although no hook reads it: a thread without the GIL that calls while
     // the five words are being replaced may combine an old function with a new ctx.
     match domain {
+        _ if version == SAMPLED => sampled_hooks::of(domain, ctx),
         0 => hooks_of::<0>(version, ctx),
         1 => hooks_of::<1>(version, ctx),
         _ => hooks_of::<2>(version, ctx),
@@ -71,17 +77,30 @@ fn current(api: &Api, domain: usize) -> Allocator {
 }
 
 fn is_ours(domain: usize, allocator: &Allocator) -> bool {
-    (0..=LAST_VERSION).any(|version| {
+    (0..=LAST_VERSION).chain([SAMPLED]).any(|version| {
         std::ptr::fn_addr_eq(allocator.malloc, hooks(domain, version, std::ptr::null_mut()).malloc)
     })
 }
 
 /// Puts a hook in front of each domain that does not lead to one already. `version` is the layout whose fast path
-/// they take, 0 for none.
+/// they take, 0 for none, or [`SAMPLED`].
+///
+/// # Errors
+/// Hooks of the other kind are behind those of another tool, and cannot be replaced.
 ///
 /// # Safety
 /// The caller holds the GIL, and no session is going on.
-pub(crate) unsafe fn install(api: &Api, version: usize) {
+pub(crate) unsafe fn install(api: &Api, version: usize) -> Result<(), Error> {
+    /// Whether the hooks that were put in place last were those that sample.
+    static SAMPLES: AtomicBool = AtomicBool::new(false);
+    let samples = version == SAMPLED;
+    // SAFETY: the GIL is held.
+    if SAMPLES.load(Ordering::Relaxed) != samples
+        && (0..DOMAINS).any(|domain| unsafe { leads_to_us(api, domain) })
+    {
+        return Err(Error::HooksInTheWay);
+    }
+    SAMPLES.store(samples, Ordering::Relaxed);
     for domain in 0..DOMAINS {
         // Asked for each domain: other tools come and go in one domain and stay in another, and an original that
         // leads back to our own hook would never return.
@@ -98,6 +117,7 @@ pub(crate) unsafe fn install(api: &Api, version: usize) {
             (api.set_allocator)(domain as c_int, &raw mut hooks);
         }
     }
+    Ok(())
 }
 
 /// Takes the hooks away again. Where another tool has put its own in front of them they stay, and pass through.
@@ -139,10 +159,12 @@ unsafe fn leads_to_us(api: &Api, domain: usize) -> bool {
     // thread's own.
     unsafe {
         let before = std::mem::replace(&mut (*local).inside, thread_local::PROBING);
+        // Hooks that sample look no further while they count down.
+        let countdown = std::mem::replace(&mut (*local).countdown, i64::MIN / 2);
         let address = malloc(1);
         let seen = (*local).inside == thread_local::PROBED;
         free(address);
-        (*local).inside = before;
+        ((*local).inside, (*local).countdown) = (before, countdown);
         seen
     }
 }

@@ -18,6 +18,7 @@ use crate::recorder::Recorder;
 use crate::remote;
 use crate::session::{self, Session};
 use crate::thread_local;
+use crate::weight::Weight;
 
 /// A live block of a frozen layer. There may be millions: 8 bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +72,15 @@ impl BlockRoom {
     }
 }
 
-/// A live block of 4 GiB or more.
+/// A live block of 4 GiB or more, or one that stands for others too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LargeBlock {
     /// Number of its account in the capture.
     pub account: u32,
-    /// Bytes that were asked for.
+    /// Bytes that were asked for, of a sample those that it stands for.
     pub size: u64,
+    /// How many blocks it stands for.
+    pub count: u32,
     /// As of a [`LiveBlock`].
     pub is_young: bool,
 }
@@ -89,7 +92,7 @@ pub struct FrozenLayer {
     pub image: Vec<u8>,
     /// The layer's live blocks of less than 4 GiB, by address. Others of the capture are not the layer's.
     pub blocks: Vec<LiveBlock>,
-    /// Larger ones.
+    /// Larger ones, and all of a sampled recording.
     pub large: Vec<LargeBlock>,
     /// What was allocated since the layer began, by account; `None` if it is not known: a process was forked since, and the
     /// child counts from the fork on.
@@ -327,27 +330,29 @@ fn frozen(
     let mut large = Vec::new();
     let mut lacked_room = false;
     let tick = recorder.birth();
-    let mut add = |block: Block| {
+    let is_sampled = recorder.sampling.is_some();
+    let mut add = |block: Block, weight: Weight| {
         if is_member.get(block.account as usize) != Some(&true) {
             return;
         }
-        let room =
-            if u32::try_from(block.size).is_ok() { blocks.try_reserve(1) } else { large.try_reserve(1) };
+        let Weight { bytes, count } = weight;
+        let small = u32::try_from(bytes).ok().filter(|_| !is_sampled);
+        let room = if small.is_some() { blocks.try_reserve(1) } else { large.try_reserve(1) };
         let is_young = block.birth == tick;
-        match u32::try_from(block.size) {
+        match small {
             _ if room.is_err() => lacked_room = true,
-            Ok(size) => blocks.push(LiveBlock::new(block.account, size, is_young)),
-            Err(_) => large.push(LargeBlock { account: block.account, size: block.size as u64, is_young }),
+            Some(size) => blocks.push(LiveBlock::new(block.account, size, is_young)),
+            None => large.push(LargeBlock { account: block.account, size: bytes, count, is_young }),
         }
     };
     session.blocks.for_each(|entry| {
         if let Some(block) = live_block(recorder, entry) {
-            add(block);
+            add(block, Weight::exact(block.size));
         }
     });
-    session.tracked.for_each(|domain, block| {
+    session.tracked.for_each(|domain, block, weight| {
         if let Some(account) = recorder.tree.known_domain_account(block.account, domain) {
-            add(Block { account, ..block });
+            add(Block { account, ..block }, weight);
         }
     });
     if lacked_room {

@@ -56,6 +56,11 @@ mod remains;
 mod remote;
 mod revived;
 mod rss;
+mod sample;
+mod sample_filter;
+mod sampled_hooks;
+mod sampler;
+mod sampling_control;
 mod session;
 mod stack_filter;
 mod string_table;
@@ -69,6 +74,7 @@ mod tracked;
 mod tree;
 mod verification;
 mod walker;
+mod weight;
 
 pub use error::Error;
 pub use file_names::{FileNames, Rename};
@@ -80,7 +86,7 @@ pub use layer::{
 pub use layer_table::{Allocated, LayerId};
 pub use layout_check::{FrameAccess, frame_access};
 pub use limits::Limits;
-pub use options::Options;
+pub use options::{Options, Sampling};
 pub use recording::{FileState, Recording};
 pub use session::{freeze, is_tracing, shut_down, start, stop, walk_counts};
 pub use stack_filter::{Keep, StackFilter};

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Place, TableId};
+use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Place, TableId, Variance};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::block_table::ACCOUNT_LIMIT;
@@ -26,6 +26,8 @@ pub(crate) struct NodeTable {
     nodes: Records<Node>,
     accounts: Records<Account>,
     counters: Records<Counters>,
+    /// In sampled recordings.
+    variances: Option<Records<Variance>>,
     /// Account of each node plus one, 0 for none.
     account_of: Region,
     /// Generation of each account.
@@ -96,14 +98,18 @@ impl<T: Copy> Records<T> {
 }
 
 impl NodeTable {
-    pub(crate) fn new(capture: &mut Capture, max_nodes: usize) -> io::Result<Self> {
+    /// `is_sampled`: accounts have variances as well.
+    pub(crate) fn new(capture: &mut Capture, max_nodes: usize, is_sampled: bool) -> io::Result<Self> {
         let max_nodes = max_nodes.clamp(64, NODE_LIMIT);
+        let variances =
+            is_sampled.then(|| Records::new(capture, TableId::Variances, max_nodes)).transpose()?;
         Ok(Self {
             places: Records::new(capture, TableId::Places, max_nodes)?,
             place_ids: FxHashMap::default(),
             nodes: Records::new(capture, TableId::Nodes, max_nodes)?,
             accounts: Records::new(capture, TableId::Accounts, max_nodes)?,
             counters: Records::new(capture, TableId::Counters, max_nodes)?,
+            variances,
             account_of: Region::large(max_nodes * size_of::<u32>())?,
             generations: Region::large(max_nodes * size_of::<u32>())?,
             generation: 0,
@@ -116,6 +122,7 @@ impl NodeTable {
         self.places.detach(capture)?;
         self.nodes.detach(capture)?;
         self.accounts.detach(capture)?;
+        self.variances.as_mut().map_or(Ok(()), |variances| variances.detach(capture))?;
         self.counters.detach(capture)
     }
 
@@ -172,6 +179,11 @@ impl NodeTable {
         self.counters.base()
     }
 
+    /// Null in exact recordings.
+    pub(crate) fn variances(&self) -> *mut Variance {
+        self.variances.as_ref().map_or(std::ptr::null_mut(), Records::base)
+    }
+
     pub(crate) fn node(&self, id: u32) -> Node {
         self.nodes.get(id)
     }
@@ -210,9 +222,15 @@ impl NodeTable {
 
     /// A new account of this generation for a node.
     pub(crate) fn new_account(&mut self, capture: &mut Capture, node: u32) -> Result<u32, Full> {
-        let room = self.accounts.reserve(capture).and_then(|()| self.counters.reserve(capture));
+        let mut room = self.accounts.reserve(capture).and_then(|()| self.counters.reserve(capture));
+        if let Some(variances) = &mut self.variances {
+            room = room.and_then(|()| variances.reserve(capture));
+        }
         if room.is_ok() {
-            // Counters first: a reader takes the smaller of the two counts.
+            // Before the account, and so are its counters: a reader takes the smaller of the two counts.
+            if let Some(variances) = &mut self.variances {
+                variances.push(capture, Variance::default());
+            }
             self.counters.push(capture, Counters::default());
             let id = self.accounts.push(capture, Account { node, ..Account::default() });
             self.set_account_of(node, id);
@@ -227,6 +245,7 @@ impl NodeTable {
         self.accounts.count + accounts <= self.accounts.limit / 4 * 3
             && self.accounts.has_room(capture, accounts)
             && self.counters.has_room(capture, accounts)
+            && self.variances.as_mut().is_none_or(|variances| variances.has_room(capture, accounts))
     }
 
     /// Begins a new generation of accounts: a node that allocates from now on uses an account of its own in which nothing
@@ -341,7 +360,7 @@ mod tests {
     /// A table with one chain of frames at these places, and the chain's nodes.
     fn chain(places: &[u32]) -> (NodeTable, Vec<u32>) {
         let mut capture = Capture::create(None).expect("memory");
-        let mut table = NodeTable::new(&mut capture, 1000).expect("room");
+        let mut table = NodeTable::new(&mut capture, 1000, false).expect("room");
         let mut nodes = vec![table.add_node(&mut capture, Node::new(0, NodeKind::Root, 0)).expect("room")];
         for place in places {
             let parent = nodes[nodes.len() - 1];
@@ -370,7 +389,7 @@ mod tests {
         ) {
             const LIMIT: usize = 64;
             let mut capture = Capture::create(None).expect("memory");
-            let mut table = NodeTable::new(&mut capture, LIMIT).expect("room");
+            let mut table = NodeTable::new(&mut capture, LIMIT, false).expect("room");
             let mut places: Vec<Place> = Vec::new();
             let mut nodes: Vec<Node> = Vec::new();
             let mut accounts: Vec<u32> = Vec::new();

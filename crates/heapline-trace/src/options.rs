@@ -24,4 +24,23 @@ pub struct Options {
     pub filter: Option<StackFilter>,
     /// What the capture calls files; `None` for their own names.
     pub file_names: Option<FileNames>,
+    /// How few blocks are recorded; `None` records all.
+    pub sampling: Option<Sampling>,
+}
+
+/// How blocks are sampled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// Mean bytes between samples at the start, from 2 to [`Sampling::WIDEST_INTERVAL`].
+    pub interval: u64,
+    /// Largest share of the program's processor time that the recorder may take, above 0 and below 1; then it changes the
+    /// interval.
+    pub most_overhead: Option<f64>,
+    /// Seed of the random numbers, for tests; `None` for another one each time.
+    pub seed: Option<u64>,
+}
+
+impl Sampling {
+    /// The widest interval that can be asked for, in bytes.
+    pub const WIDEST_INTERVAL: u64 = crate::sampler::WIDEST_INTERVAL;
 }

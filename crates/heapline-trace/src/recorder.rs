@@ -15,11 +15,14 @@ use crate::fork;
 use crate::history::History;
 use crate::reference_tracer;
 use crate::remote;
+use crate::sample_filter;
+use crate::sampling_control::SamplingControl;
 use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
 use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
 use crate::walker::{FastAnswer, Walker};
+use crate::weight::Weight;
 
 /// Most allocations between two looks at the clock.
 const LOOK_INTERVAL: u32 = 256;
@@ -27,6 +30,8 @@ const LOOK_INTERVAL: u32 = 256;
 const FINE_NS: u64 = 250_000_000;
 /// When more time than this has passed between two looks, the next ones come sooner.
 const SPARSE_LOOKS_NS: u64 = 8_000_000;
+/// Bytes of live blocks for each byte of slots.
+const SLOT_SHARE: u64 = 4;
 /// The resident set size is read at most this often.
 const RSS_INTERVAL_NS: u64 = 10_000_000;
 
@@ -71,6 +76,8 @@ pub(crate) struct Recorder {
     pub(crate) traces_references: bool,
     /// Allocations that counted as overflow, as far as the header says so.
     overflow_stated: u64,
+    /// In sampled recordings.
+    pub(crate) sampling: Option<SamplingControl>,
 }
 
 impl Recorder {
@@ -99,6 +106,7 @@ impl Recorder {
             last_allocated: 0,
             traces_references: false,
             overflow_stated: 0,
+            sampling: None,
         }
     }
 
@@ -164,16 +172,16 @@ impl Recorder {
             self.freed(blocks.take(address));
         }
         self.last_allocated = address;
-        self.count_dropped(size);
+        self.count_dropped(Weight::exact(size));
     }
 
     /// Counts what is left out.
-    pub(crate) fn count_dropped(&mut self, size: usize) {
+    pub(crate) fn count_dropped(&mut self, weight: Weight) {
         // SAFETY: the header is mapped as long as the capture.
         unsafe {
             let header = &mut *self.tree.capture.header();
-            header.dropped_bytes = header.dropped_bytes.wrapping_add(size as u64);
-            header.dropped_count = header.dropped_count.wrapping_add(1);
+            header.dropped_bytes = header.dropped_bytes.wrapping_add(weight.bytes);
+            header.dropped_count = header.dropped_count.wrapping_add(u64::from(weight.count));
         }
         self.until_look -= 1;
         if self.until_look == 0 {
@@ -195,7 +203,11 @@ impl Recorder {
     pub(crate) unsafe fn count(&mut self, account: u32, address: usize, size: usize) {
         self.last_allocated = address;
         // SAFETY: as the caller promises.
-        unsafe { self.count_elsewhere(account, size) };
+        unsafe { self.accounts.allocated(account, size) };
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            self.look();
+        }
     }
 
     /// Whether the next allocation is to be followed by a look at the clock.
@@ -216,14 +228,13 @@ impl Recorder {
         unsafe { self.accounts.allocated_as_usual(account, size) };
     }
 
-    /// Counts what no allocator of Python's has allocated.
+    /// Counts a block that is not in the block table: what no allocator of Python's has allocated, or a sample.
     ///
     /// # Safety
     /// As for [`Self::count`].
-    #[inline(always)]
-    pub(crate) unsafe fn count_elsewhere(&mut self, account: u32, size: usize) {
+    pub(crate) unsafe fn count_elsewhere(&mut self, account: u32, size: usize, weight: Weight) {
         // SAFETY: as the caller promises.
-        unsafe { self.accounts.allocated(account, size) };
+        unsafe { self.accounts.allocated_with(account, size, weight) };
         self.until_look -= 1;
         if self.until_look == 0 {
             self.look();
@@ -376,7 +387,7 @@ impl Recorder {
     /// Looks at the clock: a new base tick may have begun.
     #[cold]
     #[inline(never)]
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         let now = self.now_ns();
         match now.wrapping_sub(self.last_look_ns) {
             0 => self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL),
@@ -387,6 +398,28 @@ impl Recorder {
         if now != self.last_look_ns {
             self.last_look_ns = now;
             self.note_time(now);
+        }
+    }
+
+    /// States what the recorder takes of memory and, as far as it is known, of processor time.
+    fn note_cost(&mut self, blocks: LiveBlocks<'_>, elapsed: u64) {
+        let (samples, bytes) = blocks.tracked.extent();
+        let bytes = (bytes + self.tree.memory_bytes()) as u64;
+        // SAFETY: the header is mapped as long as the capture.
+        let header = unsafe { &mut *self.tree.capture.header() };
+        if let Some(sampling) = &mut self.sampling {
+            header.own_bytes = bytes + sample_filter::BYTES as u64;
+            sampling.note(&self.tree.capture, elapsed, samples);
+        } else {
+            // Slots: their pages stay when blocks are freed.
+            header.own_bytes = bytes + header.high_water_mark_bytes / SLOT_SHARE;
+        }
+    }
+
+    /// A sample, or a look without one, has taken so long.
+    pub(crate) fn sampling_took(&mut self, nanoseconds: u64, weight: Option<Weight>) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.took(nanoseconds, weight);
         }
     }
 
@@ -409,6 +442,9 @@ impl Recorder {
         // tables of blocks are shared.
         let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(Session::live_blocks);
         self.history.note(&mut self.tree, blocks, elapsed, resident);
+        if let (Some(blocks), Some(_)) = (blocks, resident) {
+            self.note_cost(blocks, elapsed);
+        }
         if self.traces_references
             && let Some(environment) = environment::known()
         {

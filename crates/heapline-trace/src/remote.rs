@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 
 use crate::counters::Batch;
+use crate::weight::Weight;
 
 /// Notes beyond this many are summed per account: totals stay exact, the order is lost.
 const NOTES: usize = 1 << 16;
@@ -23,11 +24,13 @@ pub(crate) enum Note {
         account: u32,
         domain: u32,
         size: usize,
+        weight: Weight,
     },
     Freed {
         account: u32,
         domain: u32,
         size: usize,
+        weight: Weight,
     },
     CodeDied(u32),
 }
@@ -71,15 +74,11 @@ impl Desk {
                 return false;
             }
             match note {
-                Note::Allocated { account, domain, size } => {
-                    let batch = notes.summed.entry((account, domain)).or_default();
-                    batch.allocated_bytes = batch.allocated_bytes.wrapping_add(size as u64);
-                    batch.allocated_count += 1;
+                Note::Allocated { account, domain, size, weight } => {
+                    notes.summed.entry((account, domain)).or_default().allocated.add(size, weight);
                 }
-                Note::Freed { account, domain, size } => {
-                    let batch = notes.summed.entry((account, domain)).or_default();
-                    batch.freed_bytes = batch.freed_bytes.wrapping_add(size as u64);
-                    batch.freed_count += 1;
+                Note::Freed { account, domain, size, weight } => {
+                    notes.summed.entry((account, domain)).or_default().freed.add(size, weight);
                 }
                 Note::CodeDied(number) => notes.dead_code.push(number),
             }
@@ -114,14 +113,14 @@ mod tests {
     fn notes_beyond_the_limit_are_summed() {
         let mut desk = desk();
         for _ in 0..NOTES + 10 {
-            assert!(desk.leave(Note::Allocated { account: 5, domain: 0, size: 3 }));
+            assert!(desk.leave(Note::Allocated { account: 5, domain: 0, size: 3, weight: Weight::exact(3) }));
         }
-        assert!(desk.leave(Note::Freed { account: 5, domain: 0, size: 3 }));
+        assert!(desk.leave(Note::Freed { account: 5, domain: 0, size: 3, weight: Weight::exact(3) }));
         assert!(pending());
         let notes = desk.take().expect("notes");
         assert_eq!(notes.ordered.len(), NOTES);
         let batch = notes.summed[&(5, 0)];
-        assert_eq!((batch.allocated_bytes, batch.allocated_count, batch.freed_count), (30, 10, 1));
+        assert_eq!((batch.allocated.bytes, batch.allocated.count, batch.freed.count), (30, 10, 1));
         assert!(!pending() && desk.take().is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, State, UNBEGUN, VERSION};
+use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, SAMPLED_FLAG, State, UNBEGUN, VERSION};
 
 use crate::birth_table::LiveBlocks;
 use crate::block_table::BlockTable;
@@ -26,6 +26,9 @@ use crate::recording::{FileState, Recording};
 use crate::reference_tracer;
 use crate::remote;
 use crate::rss;
+use crate::sample_filter;
+use crate::sampler;
+use crate::sampling_control::SamplingControl;
 use crate::thread_local;
 use crate::thread_name::ThreadNamer;
 use crate::tracked::{self, TrackedBlocks};
@@ -149,11 +152,24 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
     session.recorder.get_mut().tree.set_file_names(options.file_names);
     session.recorder.get_mut().tree.set_filter(options.filter);
     fork::register();
-    let version = session.recorder.get_mut().walker.fast_version();
+    let version = match options.sampling {
+        Some(_) => installation::SAMPLED,
+        None => session.recorder.get_mut().walker.fast_version(),
+    };
+    sample_filter::clear();
+    match options.sampling {
+        Some(sampling) => sampler::begin(sampling.interval, sampling.seed),
+        None => sampler::begin(1, None),
+    }
     // SAFETY: the GIL is held, and there is no session.
-    unsafe { installation::install(environment.api, version) };
+    if let Err(error) = unsafe { installation::install(environment.api, version) } {
+        if let Some(path) = session.capture().path() {
+            let _ = std::fs::remove_file(path);
+        }
+        return Err(error);
+    }
     tracked::install(environment.api);
-    if reference_tracer::is_possible(environment) {
+    if options.sampling.is_none() && reference_tracer::is_possible(environment) {
         session.recorder.get_mut().trace_references();
         // SAFETY: the GIL is held.
         unsafe { reference_tracer::install(environment) };
@@ -182,7 +198,8 @@ fn prepare(
             state: State::Recording as u32,
             start_unix_ns: clock::unix_ns(),
             process_start_ticks: rss::process_start_ticks(),
-            sampling_interval: 1,
+            sampling_interval: options.sampling.map_or(1, |sampling| sampling.interval),
+            flags: if options.sampling.is_some() { SAMPLED_FLAG } else { 0 },
             python_version_hex: environment.version_hex,
             rss_bytes: resident,
             max_rss_bytes: resident,
@@ -190,13 +207,18 @@ fn prepare(
             ..Header::default()
         });
     }
-    let mut tree = Tree::new(capture, &options.limits, environment.layout, environment.code_type)?;
+    let is_sampled = options.sampling.is_some();
+    let mut tree =
+        Tree::new(capture, &options.limits, environment.layout, environment.code_type, is_sampled)?;
+    let sampling =
+        options.sampling.map(|sampling| SamplingControl::new(&mut tree.capture, sampling)).transpose()?;
     let history = History::new(&mut tree.capture, tree.table.account_limit())?;
     let frame_access = match environment.frame_access {
         FrameAccess::Interpreter => "interpreter",
         FrameAccess::Public(_) => "public",
     };
-    let free_lists = if reference_tracer::is_possible(environment) { "seen" } else { "first_site" };
+    let free_lists =
+        if !is_sampled && reference_tracer::is_possible(environment) { "seen" } else { "first_site" };
     let own = [
         (MetaKey::FrameAccess, frame_access),
         (MetaKey::Allocator, allocator),
@@ -210,17 +232,21 @@ fn prepare(
     }
     tree.capture.publish();
     tree.capture.keep_remains()?;
-    let (records, counters) = (tree.table.accounts(), tree.table.counters());
+    let (records, counters, variances) =
+        (tree.table.accounts(), tree.table.counters(), tree.table.variances());
     // SAFETY: the tree has a generation for every account that there can be.
     let layers = unsafe { LayerTable::new(tree.table.generations()) }?;
     // SAFETY: all stay mapped as long as the tree, which the recorder owns together with the accounts.
     let accounts = unsafe {
-        Accounts::new(header, records, counters, tree.table.count(&tree.capture), start_ns, layers)
+        let count = tree.table.count(&tree.capture);
+        Accounts::new(header, records, counters, variances, count, start_ns, layers)
     };
     let namer = ThreadNamer::new(environment.api);
-    let walker = Walker::new(environment, number, options.jit)?;
+    // Samples are few: nothing is left in the frames of the program for the next one.
+    let walker = Walker::new(environment, number, options.jit || is_sampled)?;
     let unrecorded: *const AtomicU64 = tree.capture.lost(LossKind::BlockTable);
-    let recorder = Recorder::new(tree, accounts, history, walker, namer, number, start_ns);
+    let mut recorder = Recorder::new(tree, accounts, history, walker, namer, number, start_ns);
+    recorder.sampling = sampling;
     // SAFETY: the header is mapped, and the field 8-aligned in it.
     let pending: *const AtomicU64 = unsafe { AtomicU64::from_ptr(&raw mut (*header).pending_bytes) };
     let recorder = UnsafeCell::new(recorder);
@@ -335,6 +361,9 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
         recorder.tree.capture.set_losses(losses);
         recorder.tree.set_filter(None);
         recorder.history.restart(&recorder.tree.capture).map_err(Error::Memory)?;
+        if let Some(sampling) = &mut recorder.sampling {
+            sampling.restart(&recorder.tree.capture).map_err(Error::Memory)?;
+        }
         (*recorder.tree.capture.header()).state = State::Recording as u32;
         session.has_base.store(false, Ordering::Relaxed);
         Ok(Recording::of_image(image, output))

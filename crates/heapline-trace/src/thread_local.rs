@@ -1,4 +1,4 @@
-//! Sixteen bytes per thread, reached without a call.
+//! Forty-eight bytes per thread, reached without a call.
 //!
 //! `thread_local!` in a library that was loaded by `dlopen` calls `__tls_get_addr`, which may allocate at a
 //! thread's first access. The initial-exec model has neither fault: its offset is fixed when the library is
@@ -20,6 +20,14 @@ pub(crate) struct ThreadLocal {
     /// Node of this thread's root in the calling-context tree.
     pub(crate) root: u32,
     reserved: u32,
+    /// Bytes that this thread may allocate before something is to be done about sampling; negative when it is time.
+    pub(crate) countdown: i64,
+    /// Bytes from where the countdown ends to the next mark.
+    pub(crate) beyond: u64,
+    /// Mean bytes between marks when the next one was drawn; 0 if none was.
+    pub(crate) interval: u64,
+    /// State of this thread's random numbers.
+    pub(crate) random: u64,
 }
 
 core::arch::global_asm!(
@@ -28,13 +36,13 @@ core::arch::global_asm!(
     ".globl heapline_thread_local",
     ".hidden heapline_thread_local",
     ".type heapline_thread_local,@object",
-    ".size heapline_thread_local,16",
+    ".size heapline_thread_local,48",
     "heapline_thread_local:",
-    ".zero 16",
+    ".zero 48",
     ".text",
 );
 
-const _: () = assert!(size_of::<ThreadLocal>() == 16);
+const _: () = assert!(size_of::<ThreadLocal>() == 48);
 
 /// The calling thread's own block.
 #[inline(always)]

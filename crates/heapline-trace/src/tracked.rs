@@ -4,6 +4,9 @@
 //! another domain's. Blocks of domain 0 are Python's, so whoever frees one by Python's allocators ends it: they go into the block
 //! table where that does not cover other blocks.
 //!
+//! In a sampled recording all sampled blocks are here, those of Python's own domain too, and the [`sample_filter`] knows of
+//! them.
+//!
 //! The table is changed with the desk in hand, by threads with and without the GIL alike: extension modules announce
 //! blocks that they share between threads. So notes of two threads on one block are left in the order of its changes.
 //!
@@ -28,10 +31,13 @@ use crate::got::{self, Substitute};
 use crate::hooks::{self, Caller};
 use crate::recorder::{Attached, Domain, Recorder};
 use crate::remote::{self, Desk, Note};
+use crate::sample_filter;
+use crate::sampler;
 use crate::session::Session;
 use crate::thread_local;
 use crate::traceback;
 use crate::tree::DROPPED;
+use crate::weight::Weight;
 
 /// Answer of the interpreter's functions while tracemalloc is not tracing.
 const NOT_TRACING: c_int = -2;
@@ -64,36 +70,54 @@ pub(crate) fn install(api: &Api) {
 
 /// All live blocks that were announced. The account of each is that of the frame which did, see [`crate::domain`].
 #[derive(Debug, Default)]
-pub(crate) struct TrackedBlocks(Mutex<FxHashMap<(u32, usize), Block>>);
+pub(crate) struct TrackedBlocks(Mutex<Blocks>);
+
+/// By domain and address.
+type Blocks = FxHashMap<(u32, usize), (Block, Weight)>;
 
 impl TrackedBlocks {
     /// A panic cannot leave the table half written: nothing panics while it is in hand.
-    fn lock(&self) -> MutexGuard<'_, FxHashMap<(u32, usize), Block>> {
+    fn lock(&self) -> MutexGuard<'_, Blocks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a block.
-    pub(crate) fn take(&self, domain: u32, address: usize) -> Option<Block> {
-        self.lock().remove(&(domain, address))
+    pub(crate) fn take(&self, domain: u32, address: usize) -> Option<(Block, Weight)> {
+        let taken = self.lock().remove(&(domain, address));
+        if taken.is_some() && sampler::is_on() {
+            sample_filter::remove(address);
+        }
+        taken
     }
 
     /// The block at an address.
     pub(crate) fn get(&self, domain: u32, address: usize) -> Option<Block> {
-        self.lock().get(&(domain, address)).copied()
+        self.lock().get(&(domain, address)).map(|(block, _)| *block)
     }
 
     /// Makes room for one more block.
-    fn reserve(&self) -> bool {
+    pub(crate) fn reserve(&self) -> bool {
         self.lock().try_reserve(1).is_ok()
     }
 
-    fn put(&self, domain: u32, address: usize, block: Block) {
-        self.lock().insert((domain, address), block);
+    /// Puts a block where there is none.
+    pub(crate) fn put(&self, domain: u32, address: usize, block: Block, weight: Weight) {
+        self.lock().insert((domain, address), (block, weight));
+        if sampler::is_on() {
+            sample_filter::add(address);
+        }
     }
 
-    /// Visits every block with its domain.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(u32, Block)) {
-        self.lock().iter().for_each(|((domain, _), block)| visit(*domain, *block));
+    /// Visits every block with its domain and what it counts for.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(u32, Block, Weight)) {
+        self.lock().iter().for_each(|((domain, _), (block, weight))| visit(*domain, *block, *weight));
+    }
+
+    /// Number of blocks, and bytes of memory that the table has for them.
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        // A table of hashes has a byte for each place.
+        let blocks = self.lock();
+        (blocks.len(), blocks.capacity() * (size_of::<((u32, usize), (Block, Weight))>() + 1))
     }
 
     /// Makes the table usable in a forked child, where the thread that had it in hand may not exist any more: the blocks
@@ -112,7 +136,7 @@ impl TrackedBlocks {
 
 /// Stands in for `PyTraceMalloc_Track`.
 unsafe extern "C" fn track(domain: c_uint, address: usize, size: usize) -> c_int {
-    let booked = with_stack(|| outside_of_hooks(|| book(domain, address, size)));
+    let booked = with_stack(|| outside_of_hooks(|| book(Domain::Raw, domain, address, size)));
     let real = TRACK.load(Ordering::Acquire);
     // SAFETY: whoever is led here was to be led there.
     let answer = unsafe { std::mem::transmute::<*const (), Track>(real as *const ())(domain, address, size) };
@@ -178,25 +202,51 @@ fn outside_of_hooks<T>(book: impl FnOnce() -> Option<T>) -> Option<T> {
 }
 
 /// Books a block; `None`: nothing is recorded, false: it could not be.
-fn book(domain: u32, address: usize, size: usize) -> Option<bool> {
+fn book(caller: Domain, domain: u32, address: usize, size: usize) -> Option<bool> {
+    let weight = if sampler::is_on() {
+        // SAFETY: the block is this thread's own.
+        let weight = unsafe { (*thread_local::current()).count_down(size) };
+        let Some(weight) = weight else {
+            // The earlier block of this address is over, and this one is not sampled.
+            return if sample_filter::may_have(address) {
+                book_end(domain, address).map(|()| true)
+            } else {
+                Some(true)
+            };
+        };
+        weight
+    } else {
+        Weight::exact(size)
+    };
+    book_with(caller, domain, address, size, weight)
+}
+
+/// Books a block that counts for so much, as [`book`]. `caller`: what the calling thread may hold.
+pub(crate) fn book_with(
+    caller: Domain,
+    domain: u32,
+    address: usize,
+    size: usize,
+    weight: Weight,
+) -> Option<bool> {
     let environment = environment::known()?;
     let session = session(domain, address)?;
     match hooks::raw_caller(environment) {
         Caller::Main(state) => {
-            let thread = Attached { state, local: thread_local::current(), domain: Domain::Raw };
+            let thread = Attached { state, local: thread_local::current(), domain: caller };
             // SAFETY: a session ends only with the main GIL held, which this thread holds; it is marked as inside a hook,
             // and was not before, so it is not in the middle of the books.
             unsafe {
                 let recorder = &mut *(*session).recorder.get();
-                Some(recorder.tracked(environment.api, &*session, thread, (domain, address), size))
+                Some(recorder.tracked(environment.api, &*session, thread, (domain, address), size, weight))
             }
         }
-        Caller::Remote(node) => book_remotely(node, domain, address, size),
+        Caller::Remote(node) => book_remotely(node, domain, address, size, weight),
     }
 }
 
 /// Books the end of a block; `None`: nothing is recorded.
-fn book_end(domain: u32, address: usize) -> Option<()> {
+pub(crate) fn book_end(domain: u32, address: usize) -> Option<()> {
     let environment = environment::known()?;
     let session = session(domain, address)?;
     match hooks::raw_caller(environment) {
@@ -226,20 +276,20 @@ fn session(domain: u32, address: usize) -> Option<*mut Session> {
     Some(session)
 }
 
-fn book_remotely(node: u32, domain: u32, address: usize, size: usize) -> Option<bool> {
+fn book_remotely(node: u32, domain: u32, address: usize, size: usize, weight: Weight) -> Option<bool> {
     let mut desk = remote::desk();
     // SAFETY: as in `book_end`.
     let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }?;
     forget_remotely(session, &mut desk, domain, address);
     let account = session.fixed_accounts.load(Ordering::Relaxed) + node;
     let block = Block { account, size, birth: base_tick::UNKNOWN };
-    let in_block_table = domain == PYTHON && session.blocks.is_clear(address, size);
+    let in_block_table = is_for_block_table(session, domain, address, size);
     let has_room = in_block_table || session.tracked.reserve();
-    if !has_room || !desk.leave(Note::Allocated { account, domain, size }) {
+    if !has_room || !desk.leave(Note::Allocated { account, domain, size, weight }) {
         session.count_unrecorded();
         return Some(false);
     }
-    session.count_pending(size as i64);
+    session.count_pending(weight.bytes as i64);
     if in_block_table {
         match session.blocks.put(address, block) {
             Ok(stale) => hooks::leave_free(session, &mut desk, stale),
@@ -250,16 +300,22 @@ fn book_remotely(node: u32, domain: u32, address: usize, size: usize) -> Option<
             }
         }
     } else {
-        session.tracked.put(domain, address, block);
+        session.tracked.put(domain, address, block, weight);
     }
     Some(true)
 }
 
+/// Whether a block goes into the block table: one of Python's own domain that covers no slot of another's. Samples do not,
+/// for it has no room for their weight.
+fn is_for_block_table(session: &Session, domain: u32, address: usize, size: usize) -> bool {
+    domain == PYTHON && !sampler::is_on() && session.blocks.is_clear(address, size)
+}
+
 /// Forgets what is known of a block, and leaves a note of it.
 fn forget_remotely(session: &Session, desk: &mut Desk, domain: u32, address: usize) {
-    if let Some(Block { account, size, .. }) = session.tracked.take(domain, address) {
-        session.count_pending((size as i64).wrapping_neg());
-        if !desk.leave(Note::Freed { account, domain, size }) {
+    if let Some((Block { account, size, .. }, weight)) = session.tracked.take(domain, address) {
+        session.count_pending((weight.bytes as i64).wrapping_neg());
+        if !desk.leave(Note::Freed { account, domain, size, weight }) {
             session.count_unrecorded();
         }
     }
@@ -280,6 +336,7 @@ impl Recorder {
         thread: Attached,
         (domain, address): (u32, usize),
         size: usize,
+        weight: Weight,
     ) -> bool {
         // SAFETY: as the caller promises; the account comes from the tree.
         unsafe {
@@ -288,10 +345,10 @@ impl Recorder {
             let mut desk = remote::desk();
             self.untracked(session, &mut desk, domain, address);
             if base == DROPPED {
-                self.count_dropped(size);
+                self.count_dropped(weight);
                 return true;
             }
-            let is_kept = if domain == PYTHON && session.blocks.is_clear(address, size) {
+            let is_kept = if is_for_block_table(session, domain, address, size) {
                 match session.blocks.put(address, block) {
                     Ok(stale) => {
                         self.freed(stale);
@@ -302,13 +359,13 @@ impl Recorder {
             } else {
                 let has_room = session.tracked.reserve();
                 if has_room {
-                    session.tracked.put(domain, address, block);
+                    session.tracked.put(domain, address, block, weight);
                 }
                 has_room
             };
             if is_kept {
                 let account = self.tree.domain_account(base, domain);
-                self.count_elsewhere(account, size);
+                self.count_elsewhere(account, size, weight);
             } else {
                 self.tree.capture.lost(LossKind::BlockTable).fetch_add(1, Ordering::Relaxed);
             }
@@ -325,9 +382,9 @@ impl Recorder {
         // SAFETY: as the caller promises. Nothing is left at the desk from here on, so `freed` does not ask for it.
         unsafe {
             self.book(desk);
-            if let Some(block) = session.tracked.take(domain, address) {
+            if let Some((block, weight)) = session.tracked.take(domain, address) {
                 let account = self.tree.domain_account(block.account, domain);
-                self.accounts.freed(account, block.size);
+                self.accounts.freed_with(account, block.size, weight);
             }
             if domain == PYTHON {
                 self.freed(session.blocks.take(address));

@@ -70,18 +70,20 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// A tree with its fixed nodes. `layout` is `None` when frames are read through the public API.
+    /// A tree with its fixed nodes. `layout` is `None` when frames are read through the public API; `is_sampled`: what is
+    /// counted are estimates.
     pub(crate) fn new(
         mut capture: Capture,
         limits: &Limits,
         layout: Option<&'static Layout>,
         code_type: *const PyObject,
+        is_sampled: bool,
     ) -> io::Result<Self> {
         let mut strings = StringTable::new(&mut capture, limits.string_bytes)?;
         // The empty string is number 0.
         let _ = strings.intern(&mut capture, "");
         let codes = CodeTable::new(&mut capture, &mut strings, limits.codes, layout)?;
-        let table = NodeTable::new(&mut capture, limits.nodes)?;
+        let table = NodeTable::new(&mut capture, limits.nodes, is_sampled)?;
         let meta = capture.table(TableId::Meta, heapline_format::Meta::BYTES, 1 << 20)?;
         let mut tree = Self {
             capture,
@@ -401,6 +403,17 @@ impl Tree {
         self.strings.detach(&self.capture)?;
         self.codes.detach(&self.capture)?;
         self.capture.detach_table(&mut self.meta, self.meta_records, heapline_format::Meta::BYTES)
+    }
+
+    /// Memory that the tree takes, beside what is mapped of a file: an estimate.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        /// Of a node: two edges in a table that is half full, its account and generation, its place in a table of hashes.
+        const NODE_BYTES: usize = 150;
+        /// Of a code object: its mark's page is shared with few others.
+        const CODE_BYTES: usize = 2048;
+        let own = self.table.node_count() * NODE_BYTES + self.codes.numbers() as usize * CODE_BYTES;
+        let in_memory = if self.capture.path().is_none() { self.capture.bytes() as usize } else { 0 };
+        own + in_memory
     }
 
     /// How often recursion was folded.

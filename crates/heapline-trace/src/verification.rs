@@ -32,11 +32,11 @@ pub unsafe fn verify() -> Result<(), String> {
         &*recorder
     };
     let mut found = vec![(0u64, 0u32); recorder.tree.table.account_count() as usize];
-    session.tracked.for_each(|domain, block| {
+    session.tracked.for_each(|domain, block, weight| {
         let account = recorder.tree.known_domain_account(block.account, domain);
         if let Some(place) = account.and_then(|account| found.get_mut(account as usize)) {
-            place.0 = place.0.wrapping_add(block.size as u64);
-            place.1 += 1;
+            place.0 = place.0.wrapping_add(weight.bytes);
+            place.1 += weight.count;
         }
     });
     session.blocks.for_each(|entry| {

@@ -30,13 +30,15 @@ impl Block {
     }
 }
 
-/// A live block of any size.
+/// A live block of any size, or one that stands for others too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LargeBlock {
     /// Index of its account in the capture.
     pub account: u32,
-    /// Its size in bytes.
+    /// Its size in bytes, of a sample the bytes that it stands for.
     pub size: u64,
+    /// How many blocks it stands for.
+    pub count: u32,
     /// As of a [`Block`].
     pub is_young: bool,
 }
@@ -45,7 +47,7 @@ pub struct LargeBlock {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Blocks {
     pub(super) small: Vec<Block>,
-    /// Those of 4 GiB and more.
+    /// Those of 4 GiB and more, and samples.
     pub(super) large: Vec<LargeBlock>,
 }
 
@@ -97,7 +99,7 @@ impl Blocks {
             sums[blocks[0].account() as usize].add(Sum { bytes, count: blocks.len() as u64 });
         }
         for block in &self.large {
-            sums[block.account as usize].add(Sum { bytes: block.size, count: 1 });
+            sums[block.account as usize].add(Sum { bytes: block.size, count: block.count.into() });
         }
         sums
     }

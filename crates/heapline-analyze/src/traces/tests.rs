@@ -38,7 +38,9 @@ impl Recording {
         for &size in sizes {
             match u32::try_from(size) {
                 Ok(size) => self.blocks.push(Block::new(self.accounts, size, false)),
-                Err(_) => self.large.push(LargeBlock { account: self.accounts, size, is_young: false }),
+                Err(_) => {
+                    self.large.push(LargeBlock { account: self.accounts, size, count: 1, is_young: false })
+                }
             }
         }
         self.accounts += 1;
@@ -284,7 +286,7 @@ fn aging() -> Recording {
         new.account(node, &[]);
     }
     new.blocks.push(Block::new(0, 10, true));
-    new.large.push(LargeBlock { account: 2, size: 7 << 30, is_young: true });
+    new.large.push(LargeBlock { account: 2, size: 7 << 30, count: 1, is_young: true });
     new.freed = [(1, 100), (2, 200), (4, 400), (8, 800), (16, 1600)].map(sum).to_vec();
     new
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use heapline_analyze::Filter;
 
 use crate::argument::{self, Command, Refusal, ReportOptions};
+use crate::sampling::Sampling;
 use crate::target::{self, Target};
 use crate::terminal::Terminal;
 
@@ -22,6 +23,8 @@ pub struct RunOptions {
     pub recorded_globs: Vec<String>,
     /// Whether the capture is to tell nothing of arguments, and of directories outside packages.
     pub redact: bool,
+    /// How few blocks are recorded; `None` for all.
+    pub sampling: Option<Sampling>,
     /// What the report shows.
     pub report: ReportOptions,
     /// What to run.
@@ -45,6 +48,7 @@ pub(crate) fn parse(words: &[OsString], terminal: &Terminal) -> Result<RunOption
     })?;
     let (quiet, output, redact) = (parsed.quiet, parsed.output.clone(), parsed.redact);
     let (recorded, recorded_globs) = (parsed.recorded()?, parsed.recorded.clone());
+    let sampling = parsed.sampling()?;
     let report = parsed.report_options()?;
     Ok(RunOptions {
         quiet,
@@ -52,6 +56,7 @@ pub(crate) fn parse(words: &[OsString], terminal: &Terminal) -> Result<RunOption
         recorded,
         recorded_globs,
         redact,
+        sampling,
         report,
         target,
         arguments: split.arguments,

@@ -20,7 +20,7 @@ impl Books {
     fn new(frames: usize) -> Self {
         let capture = Capture::create(None).expect("memory");
         let limits = Limits { nodes: 20_000, ..Limits::default() };
-        let mut tree = Tree::new(capture, &limits, None, std::ptr::null()).expect("room");
+        let mut tree = Tree::new(capture, &limits, None, std::ptr::null(), false).expect("room");
         let births = BirthTable::new(&mut tree.capture).expect("room");
         let thread = tree.add_root(NodeKind::Thread, "MainThread").expect("room");
         let mut accounts = Vec::new();

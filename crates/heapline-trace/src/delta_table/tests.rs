@@ -14,7 +14,7 @@ struct Books {
 impl Books {
     fn new(parents: &[u32]) -> Self {
         let mut capture = Capture::create(None).expect("memory");
-        let mut nodes = NodeTable::new(&mut capture, 20_000).expect("room");
+        let mut nodes = NodeTable::new(&mut capture, 20_000, false).expect("room");
         let deltas = DeltaTable::new(&mut capture, 20_000).expect("room");
         let mut add = |node: Node| {
             let id = nodes.add_node(&mut capture, node).expect("room");

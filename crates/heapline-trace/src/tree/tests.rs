@@ -180,7 +180,7 @@ impl World {
         let api = Api { string_length, string_as_ucs4, code_line, ..Api::absent() };
         let limits = Limits { nodes: limit, fold_after_nodes: fold_after, ..Limits::DEFAULT };
         let capture = Capture::create(None).expect("memory");
-        let mut tree = Tree::new(capture, &limits, Some(LAYOUT), code_type()).expect("memory");
+        let mut tree = Tree::new(capture, &limits, Some(LAYOUT), code_type(), false).expect("memory");
         for (thread, label) in ["one", "two"].into_iter().enumerate() {
             let root = tree.add_root(NodeKind::Thread, label).expect("room");
             assert_eq!(root as usize, FIXED + thread);

@@ -1,0 +1,73 @@
+//! What becomes of a sampled block that is reallocated.
+//!
+//! That a block is sampled, and that it ends, is booked in [`crate::tracked`].
+
+use std::sync::atomic::Ordering;
+
+use crate::block_table::Block;
+use crate::domain::PYTHON;
+use crate::environment;
+use crate::fork::SESSION;
+use crate::hooks::{self, Caller};
+use crate::remote;
+use crate::tracked;
+use crate::weight::Weight;
+
+/// A sample that was taken out of the table because its memory is about to be given back or moved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TakenSample {
+    block: Block,
+    weight: Weight,
+    /// The session that it was taken from: what is booked later is booked there or nowhere.
+    session: u32,
+}
+
+impl TakenSample {
+    /// Takes the sample at an address, if there is one. A thread without the GIL books its end at once, and has nothing in
+    /// hand then. The calling thread is marked as inside a hook.
+    pub(crate) fn at(address: usize) -> Option<Self> {
+        let Caller::Main(_) = hooks::raw_caller(environment::known()?) else {
+            tracked::book_end(PYTHON, address);
+            return None;
+        };
+        // SAFETY: a session ends only with the main GIL held, which this thread holds; it is not in the middle of the books.
+        let session = unsafe { hooks::session_to_book_in(address).as_ref() }?;
+        // What was left at the desk before may be of the same block.
+        let mut desk = remote::desk();
+        // SAFETY: as above.
+        unsafe {
+            let recorder = &mut *session.recorder.get();
+            recorder.book(&mut desk);
+            recorder.freed(session.blocks.take(address));
+        }
+        let (block, weight) = session.tracked.take(PYTHON, address)?;
+        Some(Self { block, weight, session: session.number })
+    }
+
+    /// Its memory is somebody else's now.
+    pub(crate) fn has_ended(self) {
+        // SAFETY: as in `at`: allocators do not give up the GIL.
+        unsafe {
+            if let Some(session) = SESSION.load(Ordering::Acquire).as_ref()
+                && session.number == self.session
+            {
+                let accounts = &mut (*session.recorder.get()).accounts;
+                accounts.freed_with(self.block.account, self.block.size, self.weight);
+            }
+        }
+    }
+
+    /// There was no memory, and it is where it was.
+    pub(crate) fn put_back(self, address: usize) {
+        // SAFETY: as in `has_ended`.
+        if let Some(session) = unsafe { SESSION.load(Ordering::Acquire).as_ref() }
+            && session.number == self.session
+        {
+            let _desk = remote::desk();
+            if session.tracked.reserve() {
+                return session.tracked.put(PYTHON, address, self.block, self.weight);
+            }
+        }
+        self.has_ended();
+    }
+}

@@ -1,0 +1,266 @@
+//! The functions that stand in front of the interpreter's allocators while few blocks are recorded.
+//!
+//! An allocation counts down, and a free looks whether the address is of interest; then both go on to the allocator that was
+//! there before, by a jump. What is to be done for a sample is the business of [`crate::tracked`], where samples are kept.
+//!
+//! Requests of more than [`OWN_BYTES`] may be passed on to the RAW domain by the allocator itself, in which they would count
+//! again: it is called as from inside a hook. Smaller ones it serves from its own memory.
+
+use std::ffi::c_void;
+use std::sync::atomic::Ordering;
+
+use crate::clock;
+use crate::domain::PYTHON;
+use crate::environment;
+use crate::errno::preserving_errno;
+use crate::ffi::Allocator;
+use crate::fork::SESSION;
+use crate::hooks::{self, Caller};
+use crate::installation::original;
+use crate::recorder::Domain;
+use crate::sample::TakenSample;
+use crate::sample_filter;
+use crate::thread_local::{self, ThreadLocal};
+use crate::tracked;
+use crate::weight::Weight;
+
+/// Number of the RAW domain.
+const RAW: usize = 0;
+/// pymalloc serves requests up to 512 bytes itself, of which a debug allocator uses 32 at most.
+const OWN_BYTES: usize = 480;
+
+/// The hooks of a domain, in front of an allocator with this context.
+pub(crate) fn of(domain: usize, ctx: *mut c_void) -> Allocator {
+    match domain {
+        0 => hooks_of::<0>(ctx),
+        1 => hooks_of::<1>(ctx),
+        _ => hooks_of::<2>(ctx),
+    }
+}
+
+fn hooks_of<const DOMAIN: usize>(ctx: *mut c_void) -> Allocator {
+    Allocator {
+        ctx,
+        malloc: malloc::<DOMAIN>,
+        calloc: calloc::<DOMAIN>,
+        realloc: realloc::<DOMAIN>,
+        free: free::<DOMAIN>,
+    }
+}
+
+/// Whether the calling thread counts this allocation when it has been made, and until then is inside a hook.
+#[inline(always)]
+fn counts_later<const DOMAIN: usize>(size: usize) -> bool {
+    DOMAIN != RAW && size > OWN_BYTES
+}
+
+/// Counts an allocation; whether something is to be done.
+///
+/// # Safety
+/// The block is the calling thread's own.
+#[inline(always)]
+unsafe fn counts_down(local: *mut ThreadLocal, size: usize) -> bool {
+    // SAFETY: as the caller promises. Requests above `PTRDIFF_MAX` fail, and whatever they do here is put right when the
+    // countdown is over.
+    unsafe {
+        (*local).countdown = (*local).countdown.wrapping_sub(size as i64);
+        (*local).countdown < 0
+    }
+}
+
+unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, size: usize) -> *mut c_void {
+    let original = original(DOMAIN);
+    let local = thread_local::current();
+    // SAFETY: the block is this thread's own; the original is called just as the interpreter would call it.
+    unsafe {
+        if counts_later::<DOMAIN>(size) {
+            return allocate::<DOMAIN>(size, |allocator| (allocator.malloc)(allocator.ctx, size));
+        }
+        if DOMAIN == RAW && (*local).inside != 0 {
+            return inside(local, || (original.malloc)(original.ctx, size));
+        }
+        if counts_down(local, size) {
+            return look::<DOMAIN>(size, |allocator| (allocator.malloc)(allocator.ctx, size));
+        }
+        (original.malloc)(original.ctx, size)
+    }
+}
+
+unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    let original = original(DOMAIN);
+    let local = thread_local::current();
+    // If it is allocated, the product does not overflow.
+    let bytes = count.wrapping_mul(size);
+    // SAFETY: as in `malloc`.
+    unsafe {
+        if counts_later::<DOMAIN>(bytes) {
+            return allocate::<DOMAIN>(bytes, |allocator| (allocator.calloc)(allocator.ctx, count, size));
+        }
+        if DOMAIN == RAW && (*local).inside != 0 {
+            return (original.calloc)(original.ctx, count, size);
+        }
+        if counts_down(local, bytes) {
+            return look::<DOMAIN>(bytes, |allocator| (allocator.calloc)(allocator.ctx, count, size));
+        }
+        (original.calloc)(original.ctx, count, size)
+    }
+}
+
+/// A reallocation is a free and an allocation, as in exact recordings.
+unsafe extern "C" fn realloc<const DOMAIN: usize>(
+    _: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    let original = original(DOMAIN);
+    let local = thread_local::current();
+    // SAFETY: as in `malloc`. The allocator may serve it by any of its functions, so it is called as from inside a hook.
+    unsafe {
+        if (*local).inside != 0 {
+            return (original.realloc)(original.ctx, old, size);
+        }
+        if sample_filter::may_have(old as usize) {
+            return reallocate_sample::<DOMAIN>(old, size);
+        }
+        (*local).inside = 1;
+        let address = (original.realloc)(original.ctx, old, size);
+        (*local).inside = 0;
+        if counts_down(local, size) {
+            finish::<DOMAIN>(local, address, size);
+        }
+        address
+    }
+}
+
+unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
+    let original = original(DOMAIN);
+    if sample_filter::may_have(address as usize) {
+        return free_sample::<DOMAIN>(address);
+    }
+    // SAFETY: as in `malloc`.
+    unsafe { (original.free)(original.ctx, address) }
+}
+
+/// An allocation from inside a hook is passed through; it may have been made to see whether it comes by.
+#[cold]
+#[inline(never)]
+fn inside(local: *mut ThreadLocal, call: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    // SAFETY: the block is the calling thread's own.
+    unsafe {
+        if (*local).inside == thread_local::PROBING {
+            (*local).inside = thread_local::PROBED;
+        }
+    }
+    call()
+}
+
+/// An allocation that may be passed on to another domain.
+#[inline(never)]
+fn allocate<const DOMAIN: usize>(size: usize, call: impl FnOnce(&Allocator) -> *mut c_void) -> *mut c_void {
+    let local = thread_local::current();
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        if (*local).inside != 0 {
+            return inside(local, || call(original(DOMAIN)));
+        }
+        (*local).inside = 1;
+        let address = call(original(DOMAIN));
+        (*local).inside = 0;
+        if counts_down(local, size) {
+            finish::<DOMAIN>(local, address, size);
+        }
+        address
+    }
+}
+
+/// An allocation with which the countdown has run out.
+#[cold]
+#[inline(never)]
+fn look<const DOMAIN: usize>(size: usize, call: impl FnOnce(&Allocator) -> *mut c_void) -> *mut c_void {
+    let local = thread_local::current();
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        if (*local).inside != 0 {
+            return inside(local, || call(original(DOMAIN)));
+        }
+        let address = call(original(DOMAIN));
+        finish::<DOMAIN>(local, address, size);
+        address
+    }
+}
+
+/// The countdown of the calling thread, which is not inside a hook, has run out with an allocation that has been made.
+#[cold]
+#[inline(never)]
+fn finish<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, size: usize) {
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        (*local).inside = 1;
+        preserving_errno(|| {
+            let weight = (*local).at_end_of_countdown(size).filter(|_| !address.is_null());
+            note::<DOMAIN>(address as usize, size, weight);
+        });
+        (*local).inside = 0;
+    }
+}
+
+/// Books a sample if there is one, and brings what depends on the time up to date.
+fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>) {
+    let began = clock::precise_ns();
+    if let Some(weight) = weight {
+        let domain = if DOMAIN == RAW { Domain::Raw } else { Domain::WithGil };
+        tracked::book_with(domain, PYTHON, address, size, weight);
+    }
+    let Some(environment) = environment::known() else { return };
+    if let Caller::Main(_) = hooks::raw_caller(environment) {
+        // SAFETY: a session ends only with the main GIL held, which this thread holds; it is not in the middle of the books.
+        if let Some(session) = unsafe { SESSION.load(Ordering::Acquire).as_ref() } {
+            // SAFETY: as above.
+            let recorder = unsafe { &mut *session.recorder.get() };
+            recorder.look();
+            recorder.sampling_took(clock::precise_ns().saturating_sub(began), weight);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn free_sample<const DOMAIN: usize>(address: *mut c_void) {
+    let local = thread_local::current();
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        if (*local).inside == 0 {
+            (*local).inside = 1;
+            preserving_errno(|| tracked::book_end(PYTHON, address as usize));
+            (*local).inside = 0;
+        }
+    }
+    let original = original(DOMAIN);
+    // SAFETY: the original is called just as the interpreter would call it.
+    unsafe { (original.free)(original.ctx, address) }
+}
+
+/// Reallocates a block that may be a sample. It is forgotten before its memory may be somebody else's, and comes back as it
+/// was if it stays where it is because there is no memory.
+#[cold]
+#[inline(never)]
+fn reallocate_sample<const DOMAIN: usize>(old: *mut c_void, size: usize) -> *mut c_void {
+    let local = thread_local::current();
+    let original = original(DOMAIN);
+    // SAFETY: as in `malloc`.
+    unsafe {
+        (*local).inside = 1;
+        let taken = preserving_errno(|| TakenSample::at(old as usize));
+        let address = (original.realloc)(original.ctx, old, size);
+        if let Some(taken) = taken {
+            preserving_errno(|| {
+                if address.is_null() { taken.put_back(old as usize) } else { taken.has_ended() }
+            });
+        }
+        (*local).inside = 0;
+        if counts_down(local, size) {
+            finish::<DOMAIN>(local, address, size);
+        }
+        address
+    }
+}

@@ -1,0 +1,72 @@
+use super::*;
+
+const INTERVAL: u64 = 1000;
+
+/// A thread that has drawn nothing yet.
+fn thread(seed: u64) -> ThreadLocal {
+    // SAFETY: all zeros are what a new thread has.
+    let mut local: ThreadLocal = unsafe { std::mem::zeroed() };
+    local.random = seed;
+    local
+}
+
+/// How many of `count` blocks are sampled if the sizes repeat.
+fn sampled(local: &mut ThreadLocal, interval: u64, sizes: &[usize], count: usize) -> Vec<usize> {
+    if local.interval == 0 {
+        local.draw(interval);
+    }
+    let mut samples = vec![0; sizes.len()];
+    for number in 0..count {
+        let place = number % sizes.len();
+        local.countdown -= sizes[place] as i64;
+        if local.countdown < 0 {
+            // As `at_end_of_countdown`, at an interval of this test's own.
+            let left = i128::from(local.countdown) + i128::from(local.beyond);
+            match u64::try_from(left) {
+                Ok(left) => local.go_on(left),
+                Err(_) => {
+                    local.draw(interval);
+                    samples[place] += 1;
+                }
+            }
+        }
+    }
+    samples
+}
+
+#[test]
+fn each_size_is_sampled_as_often_as_the_law_says() {
+    let sizes = [1_usize, 30, 300, 1000, 2500];
+    let count = 2_000_000;
+    let samples = sampled(&mut thread(1), INTERVAL, &sizes, count);
+    for (size, samples) in sizes.into_iter().zip(samples) {
+        let probability = -(-(size as f64) / INTERVAL as f64).exp_m1();
+        let each = (count / sizes.len()) as f64;
+        let (mean, deviation) = (each * probability, (each * probability * (1.0 - probability)).sqrt());
+        let off = (samples as f64 - mean) / deviation;
+        // With this seed; any other would be beyond 5 once in two million times.
+        assert!(off.abs() < 5.0, "{size} bytes: {samples} samples, {off} deviations from {mean}");
+    }
+}
+
+#[test]
+fn chunks_do_not_change_what_is_sampled() {
+    // Mostly beyond a chunk: the sum of what is left must come to the same.
+    let interval = CHUNK_BYTES * 4;
+    let size = (CHUNK_BYTES / 50) as usize;
+    let count = 200_000;
+    let samples = sampled(&mut thread(2), interval, &[size], count)[0];
+    let probability = -(-(size as f64) / interval as f64).exp_m1();
+    let (mean, deviation) =
+        (count as f64 * probability, (count as f64 * probability * (1.0 - probability)).sqrt());
+    assert!((samples as f64 - mean).abs() < 5.0 * deviation, "{samples} samples of {mean}");
+}
+
+#[test]
+fn marks_are_never_infinitely_far() {
+    let mut local = thread(3);
+    for _ in 0..100_000 {
+        local.draw(WIDEST_INTERVAL);
+        assert!(local.countdown >= 0 && local.countdown as u64 + local.beyond < WIDEST_INTERVAL * 38);
+    }
+}
