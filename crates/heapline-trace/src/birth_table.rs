@@ -23,6 +23,7 @@ use crate::capture::{Capture, TableSpace};
 use crate::clock;
 use crate::errno::preserving_errno;
 use crate::region::Region;
+use crate::sampler;
 use crate::tracked::TrackedBlocks;
 use crate::tree::Tree;
 use crate::weight::Weight;
@@ -59,16 +60,19 @@ pub(crate) struct LiveBlocks<'a> {
 
 impl LiveBlocks<'_> {
     fn for_each(self, tree: &Tree, mut visit: impl FnMut(Block, Weight)) {
-        self.table.for_each(|entry| {
-            let block = match entry {
-                Entry::Block(block) => Some(block),
-                Entry::Watched(number) => tree.watched_block(number),
-                Entry::Nothing => None,
-            };
-            if let Some(block) = block {
-                visit(block, Weight::exact(block.size));
-            }
-        });
+        // Of samples there are none.
+        if !sampler::is_on() {
+            self.table.for_each(|entry| {
+                let block = match entry {
+                    Entry::Block(block) => Some(block),
+                    Entry::Watched(number) => tree.watched_block(number),
+                    Entry::Nothing => None,
+                };
+                if let Some(block) = block {
+                    visit(block, Weight::exact(block.size));
+                }
+            });
+        }
         self.tracked.for_each(|domain, block, weight| {
             if let Some(account) = tree.known_domain_account(block.account, domain) {
                 visit(Block { account, ..block }, weight);

@@ -20,13 +20,14 @@ const LAST_VERSION: usize = 4;
 /// In place of an index: hooks that sample.
 pub(crate) const SAMPLED: usize = usize::MAX;
 
-/// The allocators behind our hooks. Each is written with the GIL held, before the domain's hook is installed.
-struct Originals(UnsafeCell<[MaybeUninit<Allocator>; DOMAINS]>);
+/// The allocators behind our hooks, by domain. Each is written with the GIL held, before the domain's hook is installed.
+#[repr(transparent)]
+pub(crate) struct Originals(UnsafeCell<[MaybeUninit<Allocator>; DOMAINS]>);
 
 // SAFETY: written only by `install`, with the GIL held and while no hook of ours is reachable; read by hooks.
 unsafe impl Sync for Originals {}
 
-static ORIGINALS: Originals = Originals(UnsafeCell::new([MaybeUninit::uninit(); DOMAINS]));
+pub(crate) static ORIGINALS: Originals = Originals(UnsafeCell::new([MaybeUninit::uninit(); DOMAINS]));
 
 #[inline(always)]
 pub(crate) fn original(domain: usize) -> &'static Allocator {

@@ -8,11 +8,12 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-const GRANULE_BITS: usize = 4;
+/// An address without so many low bits finds its byte.
+pub(crate) const GRANULE_BITS: usize = 4;
 /// Memory that the filter takes.
 pub(crate) const BYTES: usize = 1 << 18;
 
-static COUNTS: [AtomicU8; BYTES] = [const { AtomicU8::new(0) }; BYTES];
+pub(crate) static COUNTS: [AtomicU8; BYTES] = [const { AtomicU8::new(0) }; BYTES];
 
 #[inline(always)]
 fn count(address: usize) -> &'static AtomicU8 {

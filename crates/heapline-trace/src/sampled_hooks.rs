@@ -7,6 +7,7 @@
 //! again: it is called as from inside a hook. Smaller ones it serves from its own memory.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
 use crate::clock;
@@ -16,7 +17,7 @@ use crate::errno::preserving_errno;
 use crate::ffi::Allocator;
 use crate::fork::SESSION;
 use crate::hooks::{self, Caller};
-use crate::installation::original;
+use crate::installation::{ORIGINALS, original};
 use crate::recorder::Domain;
 use crate::sample::TakenSample;
 use crate::sample_filter;
@@ -48,12 +49,6 @@ fn hooks_of<const DOMAIN: usize>(ctx: *mut c_void) -> Allocator {
     }
 }
 
-/// Whether the calling thread counts this allocation when it has been made, and until then is inside a hook.
-#[inline(always)]
-fn counts_later<const DOMAIN: usize>(size: usize) -> bool {
-    DOMAIN != RAW && size > OWN_BYTES
-}
-
 /// Counts an allocation; whether something is to be done.
 ///
 /// # Safety
@@ -68,41 +63,138 @@ unsafe fn counts_down(local: *mut ThreadLocal, size: usize) -> bool {
     }
 }
 
-unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, size: usize) -> *mut c_void {
-    let original = original(DOMAIN);
-    let local = thread_local::current();
-    // SAFETY: the block is this thread's own; the original is called just as the interpreter would call it.
-    unsafe {
-        if counts_later::<DOMAIN>(size) {
-            return allocate::<DOMAIN>(size, |allocator| (allocator.malloc)(allocator.ctx, size));
-        }
-        if DOMAIN == RAW && (*local).inside != 0 {
-            return inside(local, || (original.malloc)(original.ctx, size));
-        }
-        if counts_down(local, size) {
-            return look::<DOMAIN>(size, |allocator| (allocator.malloc)(allocator.ctx, size));
-        }
-        (original.malloc)(original.ctx, size)
-    }
+// The next three functions are six to eight instructions long, because every allocation and every free of the program goes
+// through one of them. Whatever they do not do, the Rust function that they jump to does, with the same arguments. They keep
+// to the C calling convention: what they change is the caller's to save, and the stack is as it was.
+
+/// Counts down and goes on to the original.
+#[unsafe(naked)]
+unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, _: usize) -> *mut c_void {
+    core::arch::naked_asm!(
+        ".if {domain} != {raw}",
+        "cmp rsi, {own_bytes}",
+        "ja 2f",
+        ".endif",
+        "mov rax, qword ptr [rip + heapline_thread_local@GOTTPOFF]",
+        ".if {domain} == {raw}",
+        "cmp dword ptr fs:[rax + {inside}], 0",
+        "jne 2f",
+        ".endif",
+        "sub qword ptr fs:[rax + {countdown}], rsi",
+        "js 2f",
+        "jmp qword ptr [rip + {originals} + {original}]",
+        "2:",
+        "jmp {slowly}",
+        domain = const DOMAIN,
+        raw = const RAW,
+        own_bytes = const OWN_BYTES,
+        inside = const offset_of!(ThreadLocal, inside),
+        countdown = const offset_of!(ThreadLocal, countdown),
+        originals = sym ORIGINALS,
+        original = const DOMAIN * size_of::<Allocator>() + offset_of!(Allocator, malloc),
+        slowly = sym malloc_slowly::<DOMAIN>,
+    )
 }
 
-unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, count: usize, size: usize) -> *mut c_void {
+/// As [`malloc`].
+#[unsafe(naked)]
+unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, _: usize, _: usize) -> *mut c_void {
+    core::arch::naked_asm!(
+        "mov rax, rdx",
+        "imul rax, rsi",
+        ".if {domain} != {raw}",
+        "cmp rax, {own_bytes}",
+        "ja 2f",
+        ".endif",
+        "mov rcx, qword ptr [rip + heapline_thread_local@GOTTPOFF]",
+        ".if {domain} == {raw}",
+        "cmp dword ptr fs:[rcx + {inside}], 0",
+        "jne 2f",
+        ".endif",
+        "sub qword ptr fs:[rcx + {countdown}], rax",
+        "js 2f",
+        "jmp qword ptr [rip + {originals} + {original}]",
+        "2:",
+        "jmp {slowly}",
+        domain = const DOMAIN,
+        raw = const RAW,
+        own_bytes = const OWN_BYTES,
+        inside = const offset_of!(ThreadLocal, inside),
+        countdown = const offset_of!(ThreadLocal, countdown),
+        originals = sym ORIGINALS,
+        original = const DOMAIN * size_of::<Allocator>() + offset_of!(Allocator, calloc),
+        slowly = sym calloc_slowly::<DOMAIN>,
+    )
+}
+
+/// Looks whether the address may be of interest, and goes on to the original.
+#[unsafe(naked)]
+unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, _: *mut c_void) {
+    core::arch::naked_asm!(
+        "mov eax, esi",
+        "shr eax, {granule_bits}",
+        "and eax, {mask}",
+        "lea rcx, [rip + {counts}]",
+        "cmp byte ptr [rcx + rax], 0",
+        "jne 2f",
+        "jmp qword ptr [rip + {originals} + {original}]",
+        "2:",
+        "jmp {slowly}",
+        granule_bits = const sample_filter::GRANULE_BITS,
+        mask = const sample_filter::BYTES - 1,
+        counts = sym sample_filter::COUNTS,
+        originals = sym ORIGINALS,
+        original = const DOMAIN * size_of::<Allocator>() + offset_of!(Allocator, free),
+        slowly = sym free_slowly::<DOMAIN>,
+    )
+}
+
+// An address has as many low bits in a 32-bit register as the filter looks at.
+const _: () = assert!(sample_filter::BYTES << sample_filter::GRANULE_BITS <= 1 << 32);
+
+unsafe extern "C" fn malloc_slowly<const DOMAIN: usize>(_: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: the original is called just as the interpreter would call it.
+    slowly::<DOMAIN>(size, |original| unsafe { (original.malloc)(original.ctx, size) })
+}
+
+unsafe extern "C" fn calloc_slowly<const DOMAIN: usize>(
+    _: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    // If it is allocated, the product does not overflow.
+    // SAFETY: the original is called just as the interpreter would call it.
+    slowly::<DOMAIN>(count.wrapping_mul(size), |original| unsafe {
+        (original.calloc)(original.ctx, count, size)
+    })
+}
+
+/// What the functions above have not done: the countdown may have run out; the request may be one that the allocator passes
+/// on to the RAW domain, and is not counted yet; the thread may be inside a hook.
+fn slowly<const DOMAIN: usize>(size: usize, call: impl FnOnce(&Allocator) -> *mut c_void) -> *mut c_void {
     let original = original(DOMAIN);
     let local = thread_local::current();
-    // If it is allocated, the product does not overflow.
-    let bytes = count.wrapping_mul(size);
-    // SAFETY: as in `malloc`.
+    // SAFETY: the block is this thread's own.
     unsafe {
-        if counts_later::<DOMAIN>(bytes) {
-            return allocate::<DOMAIN>(bytes, |allocator| (allocator.calloc)(allocator.ctx, count, size));
+        if (*local).inside != 0 {
+            // It may have been made to see whether it comes by.
+            if (*local).inside == thread_local::PROBING {
+                (*local).inside = thread_local::PROBED;
+            }
+            return call(original);
         }
-        if DOMAIN == RAW && (*local).inside != 0 {
-            return (original.calloc)(original.ctx, count, size);
+        if DOMAIN == RAW || size <= OWN_BYTES {
+            let address = call(original);
+            finish::<DOMAIN>(local, address, size);
+            return address;
         }
-        if counts_down(local, bytes) {
-            return look::<DOMAIN>(bytes, |allocator| (allocator.calloc)(allocator.ctx, count, size));
+        (*local).inside = 1;
+        let address = call(original);
+        (*local).inside = 0;
+        if counts_down(local, size) {
+            finish::<DOMAIN>(local, address, size);
         }
-        (original.calloc)(original.ctx, count, size)
+        address
     }
 }
 
@@ -128,63 +220,6 @@ unsafe extern "C" fn realloc<const DOMAIN: usize>(
         if counts_down(local, size) {
             finish::<DOMAIN>(local, address, size);
         }
-        address
-    }
-}
-
-unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
-    let original = original(DOMAIN);
-    if sample_filter::may_have(address as usize) {
-        return free_sample::<DOMAIN>(address);
-    }
-    // SAFETY: as in `malloc`.
-    unsafe { (original.free)(original.ctx, address) }
-}
-
-/// An allocation from inside a hook is passed through; it may have been made to see whether it comes by.
-#[cold]
-#[inline(never)]
-fn inside(local: *mut ThreadLocal, call: impl FnOnce() -> *mut c_void) -> *mut c_void {
-    // SAFETY: the block is the calling thread's own.
-    unsafe {
-        if (*local).inside == thread_local::PROBING {
-            (*local).inside = thread_local::PROBED;
-        }
-    }
-    call()
-}
-
-/// An allocation that may be passed on to another domain.
-#[inline(never)]
-fn allocate<const DOMAIN: usize>(size: usize, call: impl FnOnce(&Allocator) -> *mut c_void) -> *mut c_void {
-    let local = thread_local::current();
-    // SAFETY: the block is this thread's own.
-    unsafe {
-        if (*local).inside != 0 {
-            return inside(local, || call(original(DOMAIN)));
-        }
-        (*local).inside = 1;
-        let address = call(original(DOMAIN));
-        (*local).inside = 0;
-        if counts_down(local, size) {
-            finish::<DOMAIN>(local, address, size);
-        }
-        address
-    }
-}
-
-/// An allocation with which the countdown has run out.
-#[cold]
-#[inline(never)]
-fn look<const DOMAIN: usize>(size: usize, call: impl FnOnce(&Allocator) -> *mut c_void) -> *mut c_void {
-    let local = thread_local::current();
-    // SAFETY: the block is this thread's own.
-    unsafe {
-        if (*local).inside != 0 {
-            return inside(local, || call(original(DOMAIN)));
-        }
-        let address = call(original(DOMAIN));
-        finish::<DOMAIN>(local, address, size);
         address
     }
 }
@@ -223,21 +258,18 @@ fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>
     }
 }
 
-#[cold]
-#[inline(never)]
-fn free_sample<const DOMAIN: usize>(address: *mut c_void) {
+unsafe extern "C" fn free_slowly<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
+    let original = original(DOMAIN);
     let local = thread_local::current();
-    // SAFETY: the block is this thread's own.
+    // SAFETY: the block is this thread's own; the original is called just as the interpreter would call it.
     unsafe {
         if (*local).inside == 0 {
             (*local).inside = 1;
             preserving_errno(|| tracked::book_end(PYTHON, address as usize));
             (*local).inside = 0;
         }
+        (original.free)(original.ctx, address);
     }
-    let original = original(DOMAIN);
-    // SAFETY: the original is called just as the interpreter would call it.
-    unsafe { (original.free)(original.ctx, address) }
 }
 
 /// Reallocates a block that may be a sample. It is forgotten before its memory may be somebody else's, and comes back as it

@@ -156,7 +156,10 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
         Some(_) => installation::SAMPLED,
         None => session.recorder.get_mut().walker.fast_version(),
     };
-    sample_filter::clear();
+    if sampler::is_on() {
+        // The recording before left something there.
+        sample_filter::clear();
+    }
     match options.sampling {
         Some(sampling) => sampler::begin(sampling.interval, sampling.seed),
         None => sampler::begin(1, None),
