@@ -380,6 +380,10 @@ def snapshots(rng: random.Random) -> None:
         exceptions(rng)
 
 
+# Whether the recording is exact: then no block is missing in a layer.
+exact = True
+
+
 def layers(rng: random.Random) -> None:
     """Owners that begin to look, begin anew and end in the middle of everything."""
     owners: list[tuple[Any, list[bytearray]]] = []
@@ -401,7 +405,7 @@ def layers(rng: random.Random) -> None:
             kept.extend(bytearray(rng.randrange(1, 3000)) for _ in range(rng.randrange(50)))
             exceptions(rng)
             memory = owner.memory
-            least = sum(map(len, kept))
+            least = sum(map(len, kept)) if exact else 0
             if memory is not None and not least <= memory[0] <= memory[1]:
                 raise AssertionError(f"{memory} in a layer with at least {least} bytes")
             if rng.random() < 0.2 and sum(owner.sizes()) < least:

@@ -24,6 +24,9 @@ from heapline import _native
 # One round in so many is given to a recording that begins below a deep stack.
 DEEP_ROUNDS = 25
 
+# Mean bytes between samples of recordings that are not exact.
+INTERVALS = [2, 100, 4096, 1 << 16]
+
 counts = [0, 0, 0]
 
 
@@ -36,7 +39,11 @@ class Recording:
 
     def start(self, rng: random.Random) -> None:
         self.to_file = rng.random() < 0.5
-        heapline.start(self.file if self.to_file else None)
+        interval = rng.choice(INTERVALS) if rng.random() < 0.25 else None
+        overhead = 0.01 if interval and rng.random() < 0.5 else None
+        storms.exact = interval is None
+        output = self.file if self.to_file else None
+        heapline.start(output, sampling_interval=interval, max_overhead=overhead)
 
     def stop(self) -> None:
         """End the recording, count its walks and look whether the file says what the recorder said."""
