@@ -72,6 +72,8 @@ def start(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     redact: bool = False,
+    sampling_interval: int | None = None,
+    max_overhead: float | None = None,
     max_nodes: int = 2_097_152,
     fold_after_nodes: int = 344_064,
     max_codes: int = 262_144,
@@ -89,6 +91,12 @@ def start(
     With ``redact`` the recording tells nothing of the program's surroundings: no arguments, no working directory, and
     of files outside packages and the standard library only base names. It is left out before anything is written.
 
+    With ``sampling_interval`` only samples are recorded, one for so many bytes on average (``512 * 1024``), and all
+    numbers are unbiased estimates with standard errors: cheap enough to stay on in production. ``None`` or 1 records
+    every allocation, up to 2**30 can be asked for. ``max_overhead`` (above 0 and below 1; 0.01 is 1 %) is the largest
+    share of the program's processor time that sampling may take: the interval, 512 KiB at first if none is given, is
+    widened or narrowed accordingly, and the capture lists each change. Blocks of zero bytes are not counted then.
+
     The other arguments bound what the recorder itself may take, in the capture and in memory:
 
     - ``max_nodes``, distinct calls in the context of their callers: 8 bytes each in the capture, 48 more if they
@@ -101,7 +109,7 @@ def start(
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``ValueError`` if a bound is out of range or a pattern is no glob, ``TracingError`` if a recording is already
+    Raises ``ValueError`` if a bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a recording is already
     going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written,
     ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
     """
@@ -127,6 +135,9 @@ def load(path: str | os.PathLike[str]) -> Snapshot:
     Raises ``OSError`` (``FileNotFoundError``...) if the file cannot be read, ``CaptureError`` if it is no capture, is
     truncated or damaged, or was made by a newer heapline.
     """
+
+def _sampling_of(sample: str | None, max_overhead: str | None) -> tuple[int | None, float | None]:
+    """Arguments of :func:`start` from what people write: ``512k``, ``1%``. Raises ``ValueError`` if it means nothing."""
 
 def _walks() -> tuple[int, int, int]:
     """What ``HEAPLINE_WALK=verify`` has counted in this recording. For tests.

@@ -41,14 +41,14 @@ class trace:  # a lower-case name, since it is used like a function
     first one in to the last one out. Each new recording replaces the capture of the one before.
 
     ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture. ``None`` keeps the
-    recording in memory. ``include`` and ``exclude`` say what is recorded, and ``redact`` what the capture tells, as for
-    :func:`heapline.start`.
+    recording in memory. ``include`` and ``exclude`` say what is recorded, ``redact`` what the capture tells, and
+    ``sampling_interval`` how few blocks are recorded, as for :func:`heapline.start`.
 
     Raises :class:`TracingError` on entry if something else records already, :class:`UnsupportedError` where nothing can
     be recorded, and ``OSError`` if the capture cannot be written (then nothing is recorded and nothing is run).
     """
 
-    __slots__ = ("_entered", "_exclude", "_include", "_lock", "_output", "_redact", "_snapshot")
+    __slots__ = ("_entered", "_exclude", "_include", "_interval", "_lock", "_output", "_redact", "_snapshot")
 
     def __init__(
         self,
@@ -57,11 +57,13 @@ class trace:  # a lower-case name, since it is used like a function
         include: "Sequence[str]" = (),
         exclude: "Sequence[str]" = (),
         redact: bool = False,
+        sampling_interval: int | None = None,
     ) -> None:
         self._output = output
         self._include = include
         self._exclude = exclude
         self._redact = redact
+        self._interval = sampling_interval
         self._entered = 0
         self._lock = allocate_lock()
         self._snapshot: Snapshot | None = None
@@ -76,7 +78,13 @@ class trace:  # a lower-case name, since it is used like a function
     def __enter__(self) -> "trace":
         with self._lock:
             if self._entered == 0:
-                start(self._output, include=self._include, exclude=self._exclude, redact=self._redact)
+                start(
+                    self._output,
+                    include=self._include,
+                    exclude=self._exclude,
+                    redact=self._redact,
+                    sampling_interval=self._interval,
+                )
             self._entered += 1
         return self
 

@@ -103,7 +103,11 @@ def record(path: str) -> None:
     if place is not None:
         sys.path.insert(0, place)
     try:
-        heapline.start(path, redact=os.environ.get("HEAPLINE_REDACT", "") not in ("", "0"))
+        interval, overhead = _native._sampling_of(
+            os.environ.get("HEAPLINE_SAMPLE") or None, os.environ.get("HEAPLINE_MAX_OVERHEAD") or None
+        )
+        redact = os.environ.get("HEAPLINE_REDACT", "") not in ("", "0")
+        heapline.start(path, redact=redact, sampling_interval=interval, max_overhead=overhead)
         _native._tell_if_spoilt()
     finally:
         if place is not None and sys.path[:1] == [place]:

@@ -32,7 +32,7 @@ use std::io::Write;
 pub use argument::{Period, ReportOptions};
 pub use command::run::RunOptions;
 pub use report::render;
-pub use sampling::Sampling;
+pub use sampling::{Sampling, parse_bytes, parse_share};
 pub use target::Target;
 pub use terminal::{Stream, Terminal};
 pub use time_point::TimePoint;

@@ -48,7 +48,10 @@ impl Sampling {
 }
 
 /// Bytes as people write them: `524288`, `512k`, `1M`, `1G`, in steps of 1024.
-pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// One line that says what can be given.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let wrong = || "give bytes, such as 512k, 1M or 65536".to_owned();
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
     let unit = match text[digits.len()..].to_ascii_lowercase().trim_end_matches("ib").trim_end_matches('b') {
@@ -66,7 +69,10 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 }
 
 /// A share as people write it: `1%`, `0.5 %`.
-pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+/// As for [`parse_bytes`].
+pub fn parse_share(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
     let share = number.filter(|percent| percent.is_finite()).map(|percent| percent / 100.0);
     share.ok_or_else(|| "give a share of the program's time, such as 1%".to_owned())

@@ -8,19 +8,19 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heapline_analyze::Filter;
-use heapline_cli::Sampling;
 use heapline_format::MetaKey;
 use heapline_trace::{FrameAccess, Limits};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyCFunction, PyInt};
+use pyo3::types::PyCFunction;
 
 use crate::error::{self, TracingError};
 use crate::facts;
 use crate::interpreter;
 use crate::recording::{self, Wishes};
+use crate::sampling;
 use crate::snapshot::Snapshot;
 use crate::spoilt_capture;
 
@@ -95,7 +95,7 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
-    let sampling = sampling(sampling_interval.as_ref(), max_overhead)?;
+    let sampling = sampling::of(sampling_interval.as_ref(), max_overhead)?;
     let mut meta = facts::collect(py, &facts::running_program(py)?)?;
     meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
     meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));
@@ -106,19 +106,6 @@ pub(crate) fn start(
     stop_at_exit(py)?;
     begin(py, options, Owner::Program).map_err(|error| error::from_trace(&error))?;
     warn_of_slow_frames(py)
-}
-
-/// How few blocks are recorded, from Python's arguments.
-fn sampling(interval: Option<&Bound<'_, PyAny>>, most_overhead: Option<f64>) -> PyResult<Option<Sampling>> {
-    let interval = interval
-        .map(|interval| {
-            // Whole numbers that no machine can count to are out of range like others.
-            let number: Bound<'_, PyInt> = interval.call_method0("__index__")?.cast_into()?;
-            Ok::<_, PyErr>(number.extract::<u64>().unwrap_or(if number.lt(0)? { 0 } else { u64::MAX }))
-        })
-        .transpose()?;
-    Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])
-        .map_err(PyValueError::new_err)
 }
 
 /// Says once that this interpreter's frames are read the slow way. `heapline run` says it in its report.

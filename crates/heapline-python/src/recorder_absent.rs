@@ -19,13 +19,16 @@ pub(crate) const REASON: &str =
     include = Vec::new(),
     exclude = Vec::new(),
     redact = false,
+    sampling_interval = None,
+    max_overhead = None,
     max_nodes = 2_097_152,
     fold_after_nodes = 344_064,
     max_codes = 262_144,
     max_string_bytes = 33_554_432,
 ))]
-#[pyo3(text_signature = "(output=None, *, include=(), exclude=(), redact=False, max_nodes=2097152, \
-    fold_after_nodes=344064, max_codes=262144, max_string_bytes=33554432)")]
+#[pyo3(text_signature = "(output=None, *, include=(), exclude=(), redact=False, \
+    sampling_interval=None, max_overhead=None, max_nodes=2097152, fold_after_nodes=344064, \
+    max_codes=262144, max_string_bytes=33554432)")]
 #[expect(
     clippy::too_many_arguments,
     clippy::needless_pass_by_value,
@@ -36,12 +39,15 @@ pub(crate) fn start(
     include: Vec<String>,
     exclude: Vec<String>,
     redact: bool,
+    sampling_interval: Option<Bound<'_, PyAny>>,
+    max_overhead: Option<f64>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
     max_string_bytes: usize,
 ) -> PyResult<()> {
-    let _ = (output, include, exclude, redact, max_nodes, fold_after_nodes, max_codes, max_string_bytes);
+    let _ = (output, include, exclude, redact, sampling_interval, max_overhead);
+    let _ = (max_nodes, fold_after_nodes, max_codes, max_string_bytes);
     Err(UnsupportedError::new_err(REASON))
 }
 

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::errno::preserving_errno;
 use crate::layer_table::LayerTable;
 use crate::rss;
-use crate::weight::Weight;
+use crate::weight::{Sum, Variances, Weight};
 
 /// The smallest time between two looks at the resident set size on account of a high-water mark.
 const RSS_INTERVAL_NS: u64 = 10_000_000;
@@ -38,33 +38,6 @@ pub(crate) struct Accounts {
     pub(crate) layers: LayerTable,
 }
 
-/// The variances of a record that change, as numbers.
-struct Variances {
-    live_bytes: f64,
-    live_count: f64,
-    allocated_bytes: f64,
-    allocated_count: f64,
-}
-
-impl Variances {
-    fn of(record: &Variance) -> Self {
-        Self {
-            live_bytes: f64::from_bits(record.live_bytes),
-            live_count: f64::from_bits(record.live_count),
-            allocated_bytes: f64::from_bits(record.allocated_bytes),
-            allocated_count: f64::from_bits(record.allocated_count),
-        }
-    }
-
-    /// What rounding has left below zero is zero.
-    fn write(&self, record: &mut Variance) {
-        record.live_bytes = self.live_bytes.max(0.0).to_bits();
-        record.live_count = self.live_count.max(0.0).to_bits();
-        record.allocated_bytes = self.allocated_bytes.to_bits();
-        record.allocated_count = self.allocated_count.to_bits();
-    }
-}
-
 /// Adds to a count that is one word of memory for whoever reads the file meanwhile, and for the processor: two counts
 /// that are written as one here and singly there would have to wait for each other.
 ///
@@ -75,32 +48,6 @@ unsafe fn add(place: *mut u64, more: u64) {
     // SAFETY: as the caller promises.
     let place = unsafe { AtomicU64::from_ptr(place) };
     place.store(place.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-}
-
-/// What several blocks come to, with the variances of that.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sum {
-    pub(crate) bytes: u64,
-    pub(crate) count: u64,
-    bytes_variance: f64,
-    count_variance: f64,
-}
-
-impl Sum {
-    /// Of one block.
-    pub(crate) fn of(size: usize, weight: Weight) -> Self {
-        let mut sum = Self::default();
-        sum.add(size, weight);
-        sum
-    }
-
-    /// Adds a block.
-    pub(crate) fn add(&mut self, size: usize, weight: Weight) {
-        self.bytes = self.bytes.wrapping_add(weight.bytes);
-        self.count += u64::from(weight.count);
-        self.bytes_variance += weight.bytes_variance(size);
-        self.count_variance += weight.count_variance();
-    }
 }
 
 /// What several allocations and frees of one account come to.
@@ -514,104 +461,4 @@ impl Accounts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The mark by the book: a copy of everything at each new maximum.
-    #[derive(Default)]
-    struct Model {
-        live: Vec<(u64, u32)>,
-        mark: u64,
-        at_mark: Vec<(u64, u32)>,
-    }
-
-    impl Model {
-        fn note(&mut self) {
-            let total: u64 = self.live.iter().map(|(bytes, _)| bytes).sum();
-            if total > self.mark {
-                self.mark = total;
-                self.at_mark.clone_from(&self.live);
-            }
-        }
-    }
-
-    fn at_mark(header: &Header, account: &Account, counters: &Counters) -> (u64, u32) {
-        if header.at_high_water_mark == 0 && counters.epoch == header.epoch {
-            (account.saved_bytes, account.saved_count)
-        } else {
-            (counters.live_bytes, counters.live_count)
-        }
-    }
-
-    fn agrees(first_epoch: u32, operations: Vec<(u32, usize, bool)>) -> Result<(), TestCaseError> {
-        const ACCOUNTS: usize = 6;
-        let mut header = Box::new(Header { epoch: first_epoch, ..Header::default() });
-        let mut counters = vec![Counters::default(); ACCOUNTS];
-        let mut records = vec![Account::default(); ACCOUNTS];
-        let count = ACCOUNTS as u64;
-        let mut model = Model { live: vec![(0, 0); ACCOUNTS], mark: 0, at_mark: vec![(0, 0); ACCOUNTS] };
-        let mut blocks: Vec<(u32, usize)> = Vec::new();
-        // SAFETY: header, records and counters outlive the accounts and are only read through the same pointers.
-        let (header, counters, records) = (&raw mut *header, counters.as_mut_ptr(), records.as_mut_ptr());
-        let generations = [0; ACCOUNTS];
-        // SAFETY: as above; no layer is opened.
-        let layers = unsafe { LayerTable::new(generations.as_ptr()) }.expect("memory");
-        // SAFETY: as above.
-        let mut accounts = unsafe {
-            Accounts::new(
-                header,
-                records,
-                counters,
-                std::ptr::null_mut(),
-                &raw const count,
-                clock::now_ns(),
-                layers,
-            )
-        };
-        for (account, size, free) in operations {
-            if free && !blocks.is_empty() {
-                let (account, size) = blocks.swap_remove(size % blocks.len());
-                // SAFETY: the account is below `ACCOUNTS` and holds this block.
-                unsafe { accounts.freed(account, size) };
-                let live = &mut model.live[account as usize];
-                *live = (live.0 - size as u64, live.1 - 1);
-            } else {
-                blocks.push((account, size));
-                // SAFETY: as above.
-                unsafe { accounts.allocated(account, size) };
-                let live = &mut model.live[account as usize];
-                *live = (live.0 + size as u64, live.1 + 1);
-            }
-            model.note();
-            // SAFETY: nothing else points into the header now.
-            let header = unsafe { &*header };
-            prop_assert_eq!(header.high_water_mark_bytes, model.mark);
-            for account in 0..ACCOUNTS {
-                // SAFETY: as above.
-                let found = unsafe { accounts.get(account as u32) };
-                prop_assert_eq!((found.live_bytes, found.live_count), model.live[account]);
-                // SAFETY: as above.
-                let record = unsafe { *records.add(account) };
-                prop_assert_eq!(at_mark(header, &record, &found), model.at_mark[account]);
-            }
-        }
-        Ok(())
-    }
-
-    proptest! {
-        #[test]
-        fn the_mark_is_that_of_a_copy_at_each_maximum(
-            operations in prop::collection::vec((0u32..6, 1usize..50, any::<bool>()), 1..200)
-        ) {
-            agrees(0, operations)?;
-        }
-
-        #[test]
-        fn epochs_may_run_out(
-            operations in prop::collection::vec((0u32..6, 1usize..50, any::<bool>()), 1..200)
-        ) {
-            agrees(u32::MAX - 3, operations)?;
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@
 //!
 //! The maths is in `docs/concepts/sampling.md`.
 
+use heapline_format::Variance;
+
 /// What a recorded block adds to what is counted, and takes away again when it is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Weight {
@@ -38,6 +40,60 @@ impl Weight {
     /// The same of what it adds to counts.
     pub(crate) fn count_variance(self) -> f64 {
         f64::from(self.count) * (f64::from(self.count) - 1.0)
+    }
+}
+
+/// What several blocks come to, with the variances of that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) bytes: u64,
+    pub(crate) count: u64,
+    pub(crate) bytes_variance: f64,
+    pub(crate) count_variance: f64,
+}
+
+impl Sum {
+    /// Of one block.
+    pub(crate) fn of(size: usize, weight: Weight) -> Self {
+        let mut sum = Self::default();
+        sum.add(size, weight);
+        sum
+    }
+
+    /// Adds a block.
+    pub(crate) fn add(&mut self, size: usize, weight: Weight) {
+        self.bytes = self.bytes.wrapping_add(weight.bytes);
+        self.count += u64::from(weight.count);
+        self.bytes_variance += weight.bytes_variance(size);
+        self.count_variance += weight.count_variance();
+    }
+}
+
+/// The variances of a record that change, as numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Variances {
+    pub(crate) live_bytes: f64,
+    pub(crate) live_count: f64,
+    pub(crate) allocated_bytes: f64,
+    pub(crate) allocated_count: f64,
+}
+
+impl Variances {
+    pub(crate) fn of(record: &Variance) -> Self {
+        Self {
+            live_bytes: f64::from_bits(record.live_bytes),
+            live_count: f64::from_bits(record.live_count),
+            allocated_bytes: f64::from_bits(record.allocated_bytes),
+            allocated_count: f64::from_bits(record.allocated_count),
+        }
+    }
+
+    /// What rounding has left below zero is zero.
+    pub(crate) fn write(&self, record: &mut Variance) {
+        record.live_bytes = self.live_bytes.max(0.0).to_bits();
+        record.live_count = self.live_count.max(0.0).to_bits();
+        record.allocated_bytes = self.allocated_bytes.to_bits();
+        record.allocated_count = self.allocated_count.to_bits();
     }
 }
 

@@ -39,7 +39,7 @@ impl Recording {
             match u32::try_from(size) {
                 Ok(size) => self.blocks.push(Block::new(self.accounts, size, false)),
                 Err(_) => {
-                    self.large.push(LargeBlock { account: self.accounts, size, count: 1, is_young: false })
+                    self.large.push(LargeBlock { account: self.accounts, size, count: 1, is_young: false });
                 }
             }
         }

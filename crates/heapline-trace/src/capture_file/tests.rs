@@ -1,3 +1,5 @@
+//! Tests of making the file.
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};

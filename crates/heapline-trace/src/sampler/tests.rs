@@ -1,3 +1,5 @@
+//! Tests of the draws.
+
 use super::*;
 
 const INTERVAL: u64 = 1000;
