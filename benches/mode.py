@@ -42,6 +42,11 @@ def _heapline(python: str, script: list[str], output: Path) -> list[str]:
     return [python, "-m", "heapline", "run", "-q", "-o", str(output / CAPTURE_NAME), *script]
 
 
+def _sampled(python: str, script: list[str], output: Path) -> list[str]:
+    ours = ["-m", "heapline", "run", "-q", "--sample", "512k", "-o", str(output / CAPTURE_NAME)]
+    return [python, *ours, *script]
+
+
 def _face(frames: int) -> Command:
     return lambda python, script, output: ["env", f"HEAPLINE=tracemalloc:{frames}", python, *script]
 
@@ -74,6 +79,7 @@ def _fil(python: str, script: list[str], output: Path) -> list[str]:
 MODES = [
     Mode("plain", "plain, s", _plain),
     Mode("heapline", "heapline", _heapline),
+    Mode("sampled", "heapline, sampled at 512 KiB", _sampled, note="records few blocks: its figures are estimates"),
     Mode("face25", "heapline.tracemalloc, 25 frames", _face(25)),
     Mode("tracemalloc1", "tracemalloc, 1 frame", _tracemalloc(1)),
     Mode("tracemalloc25", "tracemalloc, 25 frames", _tracemalloc(25)),

@@ -34,7 +34,7 @@ def run(mode: str, path: str, rounds: int, under: tuple[str, ...] = ()) -> subpr
     """Run a path in an interpreter of its own."""
     command = [*under, sys.executable, str(HERE / "paths.py"), mode, path, str(rounds)]
     # What takes a share of the time is no part of a path.
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "HEAPLINE_PASSES": "off"}
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "HEAPLINE_PASSES": "off", "HEAPLINE_SEED": "1"}
     finished = subprocess.run(command, capture_output=True, text=True, env=environment)
     if finished.returncode:
         raise SystemExit(f"instructions: {' '.join(command)} failed:\n{finished.stderr}")
@@ -59,14 +59,18 @@ def check_allocations(path: str) -> None:
         raise SystemExit(f"instructions: {path} made {many - few} allocations, not {expected}")
 
 
-def added(path: str) -> tuple[float, float]:
-    """Instructions of one operation, and how many more they are when recorded."""
+def of_one(mode: str, path: str) -> float:
+    """Instructions of one operation."""
     few, many = ROUNDS
     operations = (many - few) * PATHS[path].operations
-    plain, recorded = (
-        (instructions(mode, path, many) - instructions(mode, path, few)) / operations for mode in ("plain", "recorded")
-    )
-    return plain, recorded - plain
+    return (instructions(mode, path, many) - instructions(mode, path, few)) / operations
+
+
+# What is measured: its name in the budget, the path, and how it is run.
+MEASURES = {
+    **{path: (path, "recorded") for path in PATHS},
+    **{f"{path}_sampled": (path, "sampled") for path in PATHS if PATHS[path].is_sampled},
+}
 
 
 def main() -> int:
@@ -80,22 +84,25 @@ def main() -> int:
     version = ".".join(map(str, sys.version_info[:3]))
     budgets = json.loads(BUDGET.read_text()) if BUDGET.exists() else {}
     budget = {} if options.write else budgets.get(version, {})
-    if options.check and budget.keys() != PATHS.keys():
+    if options.check and budget.keys() != MEASURES.keys():
         print(f"no budget for {version}, or not for each path")
         return NO_BUDGET
     exceeded = []
     print(f"instructions per operation on {version}: plain, added by recording (budget)")
-    for path in PATHS:
-        check_allocations(path)
-        plain, more = added(path)
-        allowed = budget.get(path)
+    plain = {}
+    for name, (path, mode) in MEASURES.items():
+        if path not in plain:
+            check_allocations(path)
+            plain[path] = of_one("plain", path)
+        more = of_one(mode, path) - plain[path]
+        allowed = budget.get(name)
         over = allowed is not None and more > allowed * TOLERANCE + SLACK
         told = f"({'none' if allowed is None else allowed}){' OVER BUDGET' if over else ''}"
-        print(f"  {path:14} {plain:8.0f} {more:+8.0f}  {told}", flush=True)
+        print(f"  {name:19} {plain[path]:8.0f} {more:+8.0f}  {told}", flush=True)
         if over:
-            exceeded.append(path)
+            exceeded.append(name)
         if options.write:
-            budget[path] = round(more)
+            budget[name] = round(more)
     if options.write:
         budgets[version] = budget
         BUDGET.write_text(json.dumps(budgets, indent=4, sort_keys=True) + "\n")

@@ -1,6 +1,7 @@
 """One path of the recorder in a loop: what ``measure.py`` counts the instructions of.
 
-usage: paths.py (plain | recorded | counted) PATH ROUNDS
+usage: paths.py (plain | recorded | sampled | counted) PATH ROUNDS
+    sampled   records samples, so far apart that nearly no block is one
     counted   records as well, and prints how many allocations the recorder has seen
 """
 
@@ -91,16 +92,18 @@ class Path(NamedTuple):
     """What instructions are counted for: pairs of an allocation and its free, or what the path is about."""
     allocations: int
     """What the recorder counts."""
+    is_sampled: bool = False
+    """Whether it is also measured what it costs not to be a sample."""
 
 
 PATHS = {
-    "same_stack": Path(same_stack, 1, 1),
-    "large_block": Path(large_block, 1, 1),
+    "same_stack": Path(same_stack, 1, 1, is_sampled=True),
+    "large_block": Path(large_block, 1, 1, is_sampled=True),
     "new_frame": Path(new_frame, 1, 1),
     "called_from_c": Path(called_from_c, 1, 1),
     "generator": Path(generator, 1, 1),
     "deep_stack": Path(deep_stack, 1, 1),
-    "growing": Path(growing, 12, 12),
+    "growing": Path(growing, 12, 12, is_sampled=True),
     # They stay with the stack that has them already.
     "floats": Path(floats, 10, 0),
 }
@@ -112,7 +115,7 @@ def main() -> None:
     if mode != "plain":
         import heapline
 
-        heapline.start()
+        heapline.start(sampling_interval=1 << 30 if mode == "sampled" else None)
     # Whatever is made once is made here.
     work(1000)
     work(int(rounds))
