@@ -7,8 +7,7 @@ mod history;
 use std::io::{self, Write};
 
 use heapline_analyze::{
-    Frame, Group, GroupBy, Loss, Measures, Process, Sampling, Snapshot, Source, Statistic, Status, Totals,
-    Trends,
+    Frame, Group, GroupBy, Loss, Measures, Process, Snapshot, Source, Statistic, Status, Totals, Trends,
 };
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -88,10 +87,7 @@ impl<'a> Serialize for ProcessObject<'a> {
         let process: &'a Process = self.0;
         // What a capture does not say is null, not an empty string.
         let known = |text: &'a str| (!text.is_empty()).then_some(text);
-        let interval = match process.sampling {
-            Sampling::Exact => None,
-            Sampling::Sampled { interval_bytes } => Some(interval_bytes),
-        };
+        let interval = process.sampling.samples().map(|samples| samples.interval_bytes);
         let mut object = serializer.serialize_struct("process", 19)?;
         object.serialize_field("program", &known(&process.program))?;
         object.serialize_field("arguments", &process.arguments)?;

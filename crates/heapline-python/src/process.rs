@@ -1,6 +1,6 @@
 //! `heapline.Process`, `heapline.Totals`, `heapline.Loss`: what a snapshot knows about the process as a whole.
 
-use heapline_analyze::{Sampling, Status};
+use heapline_analyze::Status;
 use pyo3::prelude::*;
 
 /// The process that was recorded. An empty string means that the capture does not say. Immutable.
@@ -67,10 +67,7 @@ impl Process {
             started_unix_ns: process.started_unix_ns,
             duration_ns: process.duration_ns,
             finished: process.status == Status::Finished,
-            sampling_interval_bytes: match process.sampling {
-                Sampling::Exact => None,
-                Sampling::Sampled { interval_bytes } => Some(interval_bytes),
-            },
+            sampling_interval_bytes: process.sampling.samples().map(|samples| samples.interval_bytes),
             format_version: process.format_version,
         }
     }

@@ -136,7 +136,7 @@ impl Statistic {
         snapshot: &Arc<heapline_analyze::Snapshot>,
         statistic: heapline_analyze::Statistic,
     ) -> Self {
-        let heapline_analyze::Statistic { group, measures } = statistic;
+        let heapline_analyze::Statistic { group, measures, .. } = statistic;
         Self {
             snapshot: Arc::clone(snapshot),
             name: group.to_string(),

@@ -1,6 +1,6 @@
 //! Which two recordings are compared, how far they can be, and what changed in total.
 
-use heapline_analyze::{Sampling, Snapshot, Status};
+use heapline_analyze::{Process, Snapshot, Status};
 
 use super::is_of_captures;
 use crate::number;
@@ -51,9 +51,9 @@ fn write_caveats(page: &mut Page, before: &Snapshot, after: &Snapshot) {
         let text = format!("different Pythons, {old} and {new}: the same objects may differ in size");
         page.paragraph(Style::Warning, &text, 2);
     }
-    if old.sampling != new.sampling {
-        let what = |sampling| if sampling == Sampling::Exact { "exact" } else { "estimated" };
-        let (old, new) = (what(old.sampling), what(new.sampling));
+    if old.sampling.is_sampled() != new.sampling.is_sampled() {
+        let what = |process: &Process| if process.sampling.is_sampled() { "estimated" } else { "exact" };
+        let (old, new) = (what(old), what(new));
         let text = format!("recorded in different ways: {old} before, {new} after");
         page.paragraph(Style::Warning, &text, 2);
     }

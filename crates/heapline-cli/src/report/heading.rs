@@ -66,10 +66,10 @@ fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
 
 /// `heapline: app.py, 12.4 s, exact, nothing lost`
 fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
-    let sampling = match process.sampling {
+    let sampling = match &process.sampling {
         Sampling::Exact => "exact".to_owned(),
-        Sampling::Sampled { interval_bytes } => {
-            format!("sampled every {} (estimates)", number::bytes(interval_bytes))
+        Sampling::Sampled(samples) => {
+            format!("sampled every {} (estimates)", number::bytes(samples.interval_bytes))
         }
     };
     let known = if process.program.is_empty() { "unknown program" } else { &process.program };
