@@ -233,6 +233,11 @@ impl SyntheticCapture {
         &mut self.variances[id]
     }
 
+    /// The nodes that have accounts.
+    pub fn accounts(&self) -> impl Iterator<Item = u32> + '_ {
+        self.accounts.iter().map(|account| account.node)
+    }
+
     /// The counters of a node's first account, to change at will; it is added if there is none.
     pub fn counters(&mut self, node: u32) -> &mut Counters {
         let id = self.account_id(node);
