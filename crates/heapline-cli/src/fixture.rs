@@ -107,7 +107,11 @@ pub(crate) fn builder() -> SyntheticCapture {
 
 /// The documentation builder, sampled every 512 KiB: as many samples of each site as there are on average, at least one.
 pub(crate) fn sampled() -> SyntheticCapture {
-    let mut capture = builder();
+    sampled_from(builder())
+}
+
+/// An exact capture as if it had been sampled like that.
+pub(crate) fn sampled_from(mut capture: SyntheticCapture) -> SyntheticCapture {
     capture.sample(0, INTERVAL_BYTES);
     for node in capture.accounts().collect::<Vec<u32>>() {
         let samples = capture.counters(node).live_bytes / INTERVAL_BYTES;

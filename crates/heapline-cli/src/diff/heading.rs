@@ -111,9 +111,10 @@ fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
 pub(super) fn write_table(page: &mut Page, rows: &[[String; 6]]) {
     let widths: Vec<usize> =
         (0..6).map(|column| rows.iter().map(|row| text::width(&row[column])).max().unwrap_or(0)).collect();
-    // What is left out where there is little room: first how great the change is in percent, then what there was.
+    // What is left out where there is little room: first how great the change is in percent, then what there was,
+    // and how far the change may be off.
     let needed = |cells: &[usize]| cells.iter().map(|&cell| widths[cell] + 2).sum::<usize>();
-    let mut choices = [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 3, 4], vec![0, 2, 3, 4]];
+    let mut choices = [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 3, 4], vec![0, 2, 3, 4], vec![0, 2, 3]];
     if widths[4] == 0 {
         choices.iter_mut().for_each(|cells| cells.retain(|cell| *cell != 4));
     }
