@@ -12,6 +12,7 @@ mod difference;
 mod error;
 mod history;
 mod process;
+mod sampling;
 mod snapshot;
 mod statistic;
 mod traces;
@@ -72,6 +73,8 @@ mod _native {
     use crate::process::{Loss, Process, Totals};
     #[pymodule_export]
     use crate::recorder::{_tell_if_spoilt, is_tracing, snapshot, start, stop, verify, walks};
+    #[pymodule_export]
+    use crate::sampling::{RecorderCost, Sampling};
     #[pymodule_export]
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]
