@@ -15,6 +15,8 @@ __all__ = [
     "Loss",
     "Moment",
     "Process",
+    "RecorderCost",
+    "Sampling",
     "Site",
     "Snapshot",
     "Statistic",
@@ -594,7 +596,7 @@ class Sampling:
 
     @property
     def widest_interval_bytes(self) -> int:
-        """The most bytes that this ever was. No standard error of bytes is above the root of this times the estimate."""
+        """The most that this ever was. No standard error of bytes is above the root of this times the estimate."""
 
     @property
     def sample_count(self) -> int:

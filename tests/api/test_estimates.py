@@ -108,9 +108,11 @@ def test_differences_say_whether_they_are_within_their_error(captures: tuple[Pat
     (more,) = other.diff(sampled, top=1)
     assert 90_000 < more.live_bytes_change < 110_000
     assert more.within_error, "less than twice 370 kB"
-    assert more.before is not None and more.after is not None
+    assert more.before is not None
+    assert more.after is not None
     one, two = more.before.live_bytes_standard_error, more.after.live_bytes_standard_error
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     assert more.live_bytes_change_standard_error == pytest.approx(math.hypot(one, two), abs=2)
     (mixed,) = other.diff(exact, top=1)
     assert mixed.live_bytes_change_standard_error == two, "the exact side adds nothing"
@@ -119,6 +121,8 @@ def test_differences_say_whether_they_are_within_their_error(captures: tuple[Pat
 
 def test_reports_show_errors(captures: tuple[Path, Path]) -> None:
     exact, sampled = (heapline.load(path).report() for path in captures)
-    assert "±" not in exact and "sampled" not in exact
-    assert "sampled every 65.5 kB" in sampled and "estimates from 50 samples" in sampled
+    assert "±" not in exact
+    assert "sampled" not in exact
+    assert "sampled every 65.5 kB" in sampled
+    assert "estimates from 50 samples" in sampled
     assert "recorder's own cost: <10 ms of 600 ms CPU time (0.5 %), 70.0 kB of memory" in sampled

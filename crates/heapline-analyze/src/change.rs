@@ -55,8 +55,8 @@ impl OrderBy {
         }
     }
 
-    /// Whether the change that this order compares may be chance: it is less than two standard errors. `variances` are those
-    /// of the change, `None` if it is exact.
+    /// Whether the change that this order compares may be chance: it is less than two standard errors. `variances` are
+    /// those of the change, `None` if it is exact.
     #[must_use]
     pub fn is_within_error(self, change: &Change, variances: Option<&Variances>) -> bool {
         let error = variances.map_or(0.0, |variances| self.variance(variances).sqrt());

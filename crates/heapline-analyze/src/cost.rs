@@ -1,6 +1,7 @@
 //! What the recording itself took.
 
-/// What the recorder took of the program's resources, as of its last look at them. `None` is what the capture does not say.
+/// What the recorder took of the program's resources, as of its last look at them. `None` is what the capture does not
+/// say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecorderCost {
     /// Processor time, nanoseconds: an estimate.

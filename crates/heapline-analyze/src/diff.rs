@@ -89,8 +89,9 @@ impl Difference {
     /// The variances of the change between these two snapshots, which are those that were compared; `None` if both are
     /// exact.
     ///
-    /// Blocks of two recordings are sampled independently, so variances add up. Where a sampled recording has no sample of a
-    /// group, its zeros are estimates as well: if there was as much as in the other, their variances were at most these.
+    /// Blocks of two recordings are sampled independently, so variances add up. Where a sampled recording has no sample
+    /// of a group, its zeros are estimates as well: if there was as much as in the other, their variances were at most
+    /// these.
     #[must_use]
     pub fn change_variances(&self, before: &Snapshot, after: &Snapshot) -> Option<Variances> {
         let sides = [(before, self.before(), self.after()), (after, self.after(), self.before())];

@@ -74,7 +74,8 @@ impl Samples {
 
     /// The most that a high-water mark of so many bytes is too large on average, as the largest of many estimates.
     ///
-    /// The estimate changes when a sample is taken or freed, so it had at most twice as many values as there are samples.
+    /// The estimate changes when a sample is taken or freed, so it had at most twice as many values as there are
+    /// samples.
     #[must_use]
     pub fn high_water_mark_bias_bytes(&self, mark_bytes: u64) -> u64 {
         let values = (self.sample_count as f64 * 2.0).max(1.0);

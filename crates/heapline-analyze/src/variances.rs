@@ -1,7 +1,7 @@
 //! How far the six measures of a sampled recording may be off.
 //!
-//! Blocks are sampled independently, so variances add up over stacks like the measures themselves, and standard errors are
-//! roots of such sums. `docs/concepts/sampling.md` has the derivations.
+//! Blocks are sampled independently, so variances add up over stacks like the measures themselves, and standard errors
+//! are roots of such sums. `docs/concepts/sampling.md` has the derivations.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
@@ -39,8 +39,8 @@ impl Variances {
         allocated_count: f64::NAN,
     };
 
-    /// What a capture says of an account. Its variances at the high-water mark were saved if it has changed since, just as
-    /// its counters were.
+    /// What a capture says of an account. Its variances at the high-water mark were saved if it has changed since, just
+    /// as its counters were.
     pub(crate) fn of_account(record: &Variance, changed_since_mark: bool) -> Self {
         let known = |bits: u64| match f64::from_bits(bits) {
             value if value.is_finite() && value >= 0.0 => value,
@@ -61,10 +61,11 @@ impl Variances {
         }
     }
 
-    /// The most that the variances of these measures are, when samples were taken at intervals of at most `widest` bytes.
+    /// The most that the variances of these measures are, when samples were taken at intervals of at most `widest`
+    /// bytes.
     ///
-    /// For B bytes that is T B, whatever blocks they are in. For counts there is no such bound; n blocks of one size have a
-    /// variance of at most n² T / B, which is the same in relation to their number.
+    /// For B bytes that is T B, whatever blocks they are in. For counts there is no such bound; n blocks of one size
+    /// have a variance of at most n² T / B, which is the same in relation to their number.
     pub(crate) fn at_most(measures: &Measures, widest: f64) -> Self {
         let bytes = |bytes: u64| widest * bytes as f64;
         let count = |count: u64, bytes: u64| (count as f64).powi(2) * widest / bytes.max(1) as f64;

@@ -272,8 +272,8 @@ impl<'a> Series<'a> {
         (u128::from(self.notes.end_ns) * stretch as u128 / self.count as u128) as u64
     }
 
-    /// Whether bytes came all through these stretches: more than chance would have it, neither much slower in the end nor
-    /// only lately.
+    /// Whether bytes came all through these stretches: more than chance would have it, neither much slower in the end
+    /// nor only lately.
     fn is_regular(&self, stretches: &[f64]) -> bool {
         let count = stretches.len();
         let (mean, error) = self.mean_and_error(stretches);
@@ -288,8 +288,8 @@ impl<'a> Series<'a> {
             && average(last) * 4.0 >= mean
     }
 
-    /// Mean and its standard error: as the stretches vary, and what samples leave open of each of them. The one has a part
-    /// of the other in it, but few samples may happen to be alike.
+    /// Mean and its standard error: as the stretches vary, and what samples leave open of each of them. The one has a
+    /// part of the other in it, but few samples may happen to be alike.
     fn mean_and_error(&self, values: &[f64]) -> (f64, f64) {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;

@@ -105,7 +105,8 @@ pub(crate) fn builder() -> SyntheticCapture {
     capture
 }
 
-/// The documentation builder, sampled every 512 KiB: as many samples of each site as there are on average, at least one.
+/// The documentation builder, sampled every 512 KiB: as many samples of each site as there are on average, at least
+/// one.
 pub(crate) fn sampled() -> SyntheticCapture {
     sampled_from(builder())
 }

@@ -13,7 +13,8 @@ pub(crate) struct Sampling {
     widest_interval_bytes: u64,
     /// Blocks that were sampled.
     sample_count: u64,
-    /// From when on, in nanoseconds since the start, the mean interval was so many bytes; empty if the capture does not say.
+    /// From when on, in nanoseconds since the start, the mean interval was so many bytes; empty if the capture does not
+    /// say.
     intervals: Vec<(u64, u64)>,
 }
 

@@ -107,7 +107,8 @@ fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
     margin::write_unsure(page, margin::WITHIN_ERROR, rows[1..].iter().map(|row| &row[4]));
 }
 
-/// Writes names, amounts before and after, changes, how far these may be off, and changes in percent; headings come first.
+/// Writes names, amounts before and after, changes, how far these may be off, and changes in percent; headings come
+/// first.
 pub(super) fn write_table(page: &mut Page, rows: &[[String; 6]]) {
     let widths: Vec<usize> =
         (0..6).map(|column| rows.iter().map(|row| text::width(&row[column])).max().unwrap_or(0)).collect();

@@ -37,7 +37,8 @@ pub(crate) fn align<'a>(margins: impl Iterator<Item = &'a mut String>) {
     }
 }
 
-/// The standard error of a change: `3.1 MB`, or `3.1 MB?` if the change is less than twice as much. Empty if it is exact.
+/// The standard error of a change: `3.1 MB`, or `3.1 MB?` if the change is less than twice as much. Empty if it is
+/// exact.
 pub(crate) fn of_change(order: OrderBy, change: &Change, variances: Option<&Variances>) -> String {
     let Some(variances) = variances else { return String::new() };
     let error = order.variance(variances).sqrt().round() as u64;

@@ -63,8 +63,8 @@ fn leak(begin_ms: u64) -> Model {
     model
 }
 
-/// In how many of 1000 verdicts, on 500 draws of so many samples as live in the end, it is said to grow: knowing what samples
-/// leave open, and taking samples for exact.
+/// In how many of 1000 verdicts, on 500 draws of so many samples as live in the end, it is said to grow: knowing what
+/// samples leave open, and taking samples for exact.
 fn found_to_grow(samples: u64, model: impl Fn(&mut Random) -> Model) -> [usize; 2] {
     let interval = (BLOCKS * BLOCK) as f64 / samples as f64;
     let mut found = [0, 0];
