@@ -15,6 +15,8 @@ __all__ = [
     "Loss",
     "Moment",
     "Process",
+    "RecorderCost",
+    "Sampling",
     "Site",
     "Snapshot",
     "Statistic",
@@ -343,8 +345,37 @@ class _Measures:
     def allocated_count(self) -> int:
         """Allocations ever made; a reallocation counts as one."""
 
+class _Estimates(_Measures):
+    """Measures that may be estimates. An estimate is within one standard error of the truth in about 68 % of all cases,
+    and within two in about 95 %. ``None`` means that the measure is exact.
+    """
+
+    @property
+    def live_bytes_standard_error(self) -> int | None:
+        """Standard error of ``live_bytes`` in bytes, ``None`` if that is exact."""
+
+    @property
+    def live_count_standard_error(self) -> int | None:
+        """Standard error of ``live_count`` in blocks, ``None`` if that is exact."""
+
+    @property
+    def high_water_mark_bytes_standard_error(self) -> int | None:
+        """Standard error of ``high_water_mark_bytes`` in bytes, ``None`` if that is exact."""
+
+    @property
+    def high_water_mark_count_standard_error(self) -> int | None:
+        """Standard error of ``high_water_mark_count`` in blocks, ``None`` if that is exact."""
+
+    @property
+    def allocated_bytes_standard_error(self) -> int | None:
+        """Standard error of ``allocated_bytes`` in bytes, ``None`` if that is exact."""
+
+    @property
+    def allocated_count_standard_error(self) -> int | None:
+        """Standard error of ``allocated_count`` in allocations, ``None`` if that is exact."""
+
 @final
-class Statistic(_Measures):
+class Statistic(_Estimates):
     """One row of ``Snapshot.statistics``: a group of allocations and what they sum up to. Immutable."""
 
     @property
@@ -417,6 +448,37 @@ class Difference:
     @property
     def allocated_count_change(self) -> int:
         """Change of the allocations ever made."""
+
+    @property
+    def within_error(self) -> bool:
+        """Whether the change of the measure that was asked to sort may be chance: it is less than two standard errors.
+
+        Always false between exact snapshots.
+        """
+
+    @property
+    def live_bytes_change_standard_error(self) -> int | None:
+        """Standard error of ``live_bytes_change`` in bytes, ``None`` if both snapshots are exact."""
+
+    @property
+    def live_count_change_standard_error(self) -> int | None:
+        """Standard error of ``live_count_change`` in blocks, ``None`` if both snapshots are exact."""
+
+    @property
+    def high_water_mark_bytes_change_standard_error(self) -> int | None:
+        """Standard error of ``high_water_mark_bytes_change`` in bytes, ``None`` if both snapshots are exact."""
+
+    @property
+    def high_water_mark_count_change_standard_error(self) -> int | None:
+        """Standard error of ``high_water_mark_count_change`` in blocks, ``None`` if both snapshots are exact."""
+
+    @property
+    def allocated_bytes_change_standard_error(self) -> int | None:
+        """Standard error of ``allocated_bytes_change`` in bytes, ``None`` if both snapshots are exact."""
+
+    @property
+    def allocated_count_change_standard_error(self) -> int | None:
+        """Standard error of ``allocated_count_change`` in allocations, ``None`` if both snapshots are exact."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -536,7 +598,56 @@ class Process:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class Totals(_Measures):
+class Sampling:
+    """How samples were taken. Immutable."""
+
+    @property
+    def interval_bytes(self) -> int:
+        """Mean bytes between samples in the end."""
+
+    @property
+    def widest_interval_bytes(self) -> int:
+        """The most that this ever was. No standard error of bytes is above the root of this times the estimate."""
+
+    @property
+    def sample_count(self) -> int:
+        """Blocks that were sampled."""
+
+    @property
+    def intervals(self) -> list[tuple[int, int]]:
+        """From when on, in nanoseconds since the start, the mean interval was so many bytes.
+
+        Empty if the capture does not say.
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class RecorderCost:
+    """What the recording took of the program's resources; ``None`` is what the capture does not say. Immutable."""
+
+    @property
+    def cpu_ns(self) -> int | None:
+        """Processor time of the recording, nanoseconds: an estimate."""
+
+    @property
+    def process_cpu_ns(self) -> int | None:
+        """Processor time of the whole process since the start of the recording, nanoseconds."""
+
+    @property
+    def share(self) -> float | None:
+        """The one in parts of the other: 0.01 is one percent."""
+
+    @property
+    def bytes(self) -> int | None:
+        """Bytes of memory that the recorder held, beside what its files map."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Totals(_Estimates):
     """Numbers of the process as a whole. Immutable.
 
     Live and allocated numbers are sums over all stacks, so that the rows of an unfiltered statistic add up to them.
@@ -549,6 +660,12 @@ class Totals(_Measures):
     @property
     def high_water_mark_rss_bytes(self) -> int | None:
         """Resident set size near that moment, ``None`` when not known."""
+
+    @property
+    def high_water_mark_bias_bytes(self) -> int:
+        """The most bytes that the high-water mark of a sampled recording is too large on average, being the largest of
+        many estimates; 0 if it is exact.
+        """
 
     @property
     def rss_bytes(self) -> int | None:
@@ -805,6 +922,22 @@ class Snapshot:
     @property
     def totals(self) -> Totals:
         """The numbers of the process as a whole."""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether numbers are estimates from samples."""
+
+    @property
+    def sampling_interval(self) -> int | None:
+        """Mean bytes between samples in the end, ``None`` when every allocation was recorded."""
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How samples were taken, ``None`` when every allocation was recorded."""
+
+    @property
+    def recorder_cost(self) -> RecorderCost:
+        """What the recording itself took."""
 
     @property
     def lost(self) -> list[Loss]:

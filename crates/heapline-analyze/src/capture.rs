@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io;
 
 use heapline_format::{
-    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, LOST_OFFSET,
-    LOST_SLOTS, MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader, TableId, Tick,
-    UNBEGUN, VERSION,
+    Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, Interval,
+    LOST_OFFSET, LOST_SLOTS, MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader,
+    TableId, Tick, UNBEGUN, VERSION, Variance,
 };
 
 use crate::error::Error;
@@ -21,6 +21,8 @@ mod tests;
 const CHUNK_BYTES: usize = (1 << 20) / (Place::BYTES * Counters::BYTES) * (Place::BYTES * Counters::BYTES);
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(Node::BYTES) && CHUNK_BYTES.is_multiple_of(Account::BYTES));
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(Code::BYTES) && CHUNK_BYTES.is_multiple_of(Meta::BYTES));
+const _: () =
+    assert!(CHUNK_BYTES.is_multiple_of(Variance::BYTES) && CHUNK_BYTES.is_multiple_of(Interval::BYTES));
 
 /// Extents begin and end at multiples of this.
 const EXTENT_ALIGN: u64 = 4096;
@@ -215,8 +217,8 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
         TableId::Places => Some(Place::BYTES),
         TableId::Accounts => Some(Account::BYTES),
         TableId::Births => Some(Birth::BYTES),
-        TableId::Variances => Some(heapline_format::Variance::BYTES),
-        TableId::Intervals => Some(heapline_format::Interval::BYTES),
+        TableId::Variances => Some(Variance::BYTES),
+        TableId::Intervals => Some(Interval::BYTES),
         TableId::Modules | TableId::SideFiles => None,
     }
 }

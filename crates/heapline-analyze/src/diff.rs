@@ -14,6 +14,7 @@ use crate::process::Process;
 use crate::snapshot::Snapshot;
 use crate::statistic::Statistic;
 use crate::tree::{Place, Tree};
+use crate::variances::Variances;
 
 mod alignment;
 mod correspondence;
@@ -21,7 +22,7 @@ mod correspondence;
 mod tests;
 
 /// One row of a difference: a group of allocations in two snapshots.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Difference {
     /// Nothing like it allocated in the first snapshot.
     New(Statistic),
@@ -85,6 +86,24 @@ impl Difference {
         Change::between(&self.before_measures(), &self.after_measures())
     }
 
+    /// The variances of the change between these two snapshots, which are those that were compared; `None` if both are
+    /// exact.
+    ///
+    /// Blocks of two recordings are sampled independently, so variances add up. Where a sampled recording has no sample
+    /// of a group, its zeros are estimates as well: if there was as much as in the other, their variances were at most
+    /// these.
+    #[must_use]
+    pub fn change_variances(&self, before: &Snapshot, after: &Snapshot) -> Option<Variances> {
+        let sides = [(before, self.before(), self.after()), (after, self.after(), self.before())];
+        let variances = sides.into_iter().filter_map(|(snapshot, own, other)| {
+            let samples = snapshot.process.sampling.samples()?;
+            let absent = other.map(|other| other.measures).unwrap_or_default();
+            let most = || Variances::at_most(&absent, samples.widest_interval_bytes as f64);
+            Some(own.map_or_else(most, |own| own.variances.unwrap_or_default()))
+        });
+        variances.reduce(|sum, variances| sum + variances)
+    }
+
     /// In one word what happened to the group: `new`, `gone`, `moved` or `matched`.
     #[must_use]
     pub fn status(&self) -> &'static str {
@@ -116,6 +135,7 @@ impl Snapshot {
         filter: &Filter,
     ) -> Vec<Difference> {
         let trees = [&before.tree, &self.tree];
+        let sampled = [before, self].map(|snapshot| snapshot.process.sampling.is_sampled());
         let known = if before.tracemalloc.is_some() || self.tracemalloc.is_some() {
             Known::Lines
         } else if has_bare_names(&before.process) != has_bare_names(&self.process) {
@@ -134,7 +154,8 @@ impl Snapshot {
                 _ => Vec::new(),
             };
             let mut keys = Keys::new(tree, group_by);
-            for (bucket, measures) in sum_by_bucket(tree, &buckets(tree, group_by), filter) {
+            let is_sampled = sampled[side];
+            for (bucket, measures, variances) in sum_by_bucket(tree, &buckets(tree, group_by), filter) {
                 let key = keys.key(bucket);
                 let shared = shared_key(key, side, tree, &correspondence, &numbers, &mut texts);
                 let row = *row_of.entry(shared).or_insert_with(|| {
@@ -145,12 +166,16 @@ impl Snapshot {
                 match &mut rows[row][side] {
                     Some(statistic) => {
                         statistic.measures += measures;
+                        statistic.variances = statistic.variances.map(|sum: Variances| sum + variances);
                         // Names that stand for the same: the first one in order, so that the answer is always the same.
                         if group < statistic.group {
                             statistic.group = group;
                         }
                     }
-                    none => *none = Some(Statistic { group, measures }),
+                    none => {
+                        let variances = is_sampled.then_some(variances);
+                        *none = Some(Statistic { group, measures, variances });
+                    }
                 }
             }
         }

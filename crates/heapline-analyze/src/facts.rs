@@ -1,10 +1,12 @@
 //! Facts about the process: where its modules came from, and what reports say of it.
 
-use heapline_format::{Header, MetaKey, SAMPLED_FLAG, State};
+use heapline_format::{Header, MetaKey, State};
 
+use crate::cost::RecorderCost;
 use crate::frame::Origin;
 use crate::path::SearchPath;
-use crate::process::{Process, Sampling, Status};
+use crate::process::{Process, Status};
+use crate::sampling::Sampling;
 
 /// Facts about the process in the order of the capture.
 #[derive(Default)]
@@ -36,7 +38,8 @@ impl Facts {
     }
 
     /// The facts as reports show them.
-    pub(crate) fn into_process(self, header: &Header, state: State) -> Process {
+    pub(crate) fn into_process(self, header: &Header, state: State, sampling: Sampling) -> Process {
+        let known = |value: u64| (value != 0).then_some(value);
         Process {
             program: self.first(MetaKey::Program),
             arguments: self.all(MetaKey::Argument).map(str::to_owned).collect(),
@@ -59,10 +62,11 @@ impl Facts {
                 State::Recording => Status::Recording,
                 State::Finished => Status::Finished,
             },
-            sampling: if header.flags & SAMPLED_FLAG == 0 {
-                Sampling::Exact
-            } else {
-                Sampling::Sampled { interval_bytes: header.sampling_interval }
+            sampling,
+            recorder_cost: RecorderCost {
+                cpu_ns: known(header.own_cpu_ns),
+                process_cpu_ns: known(header.process_cpu_ns),
+                bytes: known(header.own_bytes),
             },
             format_version: header.version,
         }

@@ -9,6 +9,7 @@ use crate::frame::Origin;
 use crate::group::{Group, GroupBy, Stack};
 use crate::measures::Measures;
 use crate::tree::{Place, Tree};
+use crate::variances::Variances;
 
 /// Numbers the groups of nodes, in the order in which they are asked for.
 pub(crate) struct Grouping<'a> {
@@ -60,18 +61,23 @@ pub(crate) fn buckets(tree: &Tree, group_by: GroupBy) -> Cow<'_, [u32]> {
 }
 
 /// Buckets in which something was allocated, and the sums of their nodes; `buckets` has that of each node.
-pub(crate) fn sum_by_bucket(tree: &Tree, buckets: &[u32], filter: &Filter) -> Vec<(u32, Measures)> {
+pub(crate) fn sum_by_bucket(
+    tree: &Tree,
+    buckets: &[u32],
+    filter: &Filter,
+) -> Vec<(u32, Measures, Variances)> {
     let allowed = filter.allowed_places(tree);
     let mut sum_of: FxHashMap<u32, u32> = FxHashMap::default();
-    let mut sums: Vec<(u32, Measures)> = Vec::new();
-    for (node, measures) in tree.accounts.iter() {
+    let mut sums: Vec<(u32, Measures, Variances)> = Vec::new();
+    for (node, measures, variances) in tree.accounts.iter_with_variances() {
         if allowed[tree.place_of[node as usize] as usize] && !measures.is_zero() {
             let bucket = buckets[node as usize];
             let sum = *sum_of.entry(bucket).or_insert_with(|| {
-                sums.push((bucket, Measures::default()));
+                sums.push((bucket, Measures::default(), Variances::default()));
                 sums.len() as u32 - 1
             });
             sums[sum as usize].1 += measures;
+            sums[sum as usize].2 += variances;
         }
     }
     sums

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use heapline_format::{
-    Account, Code, Counters, Header, LossKind, Meta, MetaKey, Node, Place, State, TableId,
+    Account, Code, Counters, Header, Interval, LossKind, Meta, MetaKey, Node, Place, SAMPLED_FLAG, State,
+    TableId, Variance,
 };
 
 use crate::capture::{Head, ReadAt, record_bytes};
@@ -18,11 +19,13 @@ use crate::history::RawHistory;
 use crate::loss::Loss;
 use crate::measures::Measures;
 use crate::path::SearchPath;
+use crate::sampling::{Samples, Sampling, SamplingInterval};
 use crate::snapshot::Snapshot;
 use crate::strings::{Names, StringTable};
 use crate::totals::Totals;
 use crate::tree::{Accounts, Tree};
 use crate::tree_builder::{Codes, Nodes};
+use crate::variances::Variances;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +55,8 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
         [
             (&head, TableId::Accounts),
             (&head, TableId::Counters),
+            (&head, TableId::Variances),
+            (&head, TableId::Intervals),
             (&nodes_head, TableId::Nodes),
             (&places_head, TableId::Places),
             (&codes_head, TableId::Codes),
@@ -65,16 +70,18 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
     let mut names = Names::new(&strings);
     let codes = reader.codes(&codes_head, &mut names)?;
     let mut nodes = reader.nodes(&nodes_head, &places_head, &codes, &mut names)?;
-    let (header, accounts) = reader.accounts(&head, &mut nodes)?;
+    let intervals = reader.intervals(&head)?;
+    let (header, accounts) = reader.accounts(&head, &mut nodes, &sampling(&head.header, &intervals))?;
+    let sampling = sampling(&header, &intervals);
     reader.finish();
     let history = history.settle(&nodes.node_of);
 
     let search_path = facts.search_path();
     let names = names.into_texts();
     let sources = codes.files.iter().map(|&name| Arc::new(describe(&search_path, name, &names))).collect();
-    let totals = totals(&header, &accounts.measures);
+    let totals = totals(&header, &accounts, &sampling);
     Ok(Snapshot {
-        process: facts.into_process(&header, head.state),
+        process: facts.into_process(&header, head.state, sampling),
         totals,
         losses: losses(&head.lost),
         history,
@@ -119,7 +126,7 @@ pub(crate) fn load_tree(source: &dyn ReadAt) -> Result<(Tree, Vec<Origins>), Err
         places: nodes.places,
         parents: nodes.parents,
         place_of: nodes.place_of,
-        accounts: Accounts { nodes: Vec::new(), measures: Vec::new() },
+        accounts: Accounts::default(),
     };
     Ok((tree, origins))
 }
@@ -155,7 +162,7 @@ impl<'a> Reader<'a> {
     fn new(
         source: &'a dyn ReadAt,
         progress: &'a mut dyn FnMut(u64, u64),
-        tables: [(&Head, TableId); 7],
+        tables: [(&Head, TableId); 9],
     ) -> Self {
         let sizes = tables.map(|(head, table)| head.records(table) * record_bytes(table).unwrap_or(0) as u64);
         Self { source, progress, done_bytes: 0, all_bytes: sizes.into_iter().sum() }
@@ -253,21 +260,45 @@ impl<'a> Reader<'a> {
         Ok(nodes)
     }
 
+    /// From when on samples were taken at which interval; nothing of an exact recording.
+    fn intervals(&mut self, head: &Head) -> Result<Vec<SamplingInterval>, Error> {
+        let mut intervals = Vec::new();
+        if is_sampled(&head.header) {
+            self.read(head, TableId::Intervals, head.records(TableId::Intervals), |bytes| {
+                let records = bytes.chunks_exact(Interval::BYTES).filter_map(Interval::decode);
+                intervals.extend(records.map(|record| SamplingInterval {
+                    time_ns: record.time_ns,
+                    interval_bytes: record.sampling_interval,
+                }));
+                Ok(())
+            })?;
+        }
+        Ok(intervals)
+    }
+
     /// What each stack allocated, with the header that says how to read it.
-    fn accounts(&mut self, head: &Head, nodes: &mut Nodes) -> Result<(Header, Accounts), Error> {
+    fn accounts(
+        &mut self,
+        head: &Head,
+        nodes: &mut Nodes,
+        sampling: &Sampling,
+    ) -> Result<(Header, Accounts), Error> {
         let mut header = head.header;
         let mut reads = 1;
         loop {
-            let (mut accounts, strays) = self.accounts_under(&header, head, nodes)?;
+            let (mut accounts, strays) = self.accounts_under(&header, head, nodes, sampling)?;
             let now = match head.state {
                 State::Recording => Head::read(self.source)?.header,
                 State::Finished => header,
             };
             let same_mark = (now.epoch, now.at_high_water_mark) == (header.epoch, header.at_high_water_mark);
             if same_mark || reads == COUNTER_READS {
-                if !strays.is_zero() {
+                if !strays.0.is_zero() {
                     accounts.nodes.push(nodes.add_stray());
-                    accounts.measures.push(strays);
+                    accounts.measures.push(strays.0);
+                    if sampling.is_sampled() {
+                        accounts.variances.push(strays.1);
+                    }
                 }
                 return Ok((now, accounts));
             }
@@ -282,7 +313,8 @@ impl<'a> Reader<'a> {
         header: &Header,
         head: &Head,
         nodes: &Nodes,
-    ) -> Result<(Accounts, Measures), Error> {
+        sampling: &Sampling,
+    ) -> Result<(Accounts, (Measures, Variances)), Error> {
         let count = head.records(TableId::Accounts).min(head.records(TableId::Counters));
         let mut measures: Vec<Measures> = Vec::with_capacity(count as usize);
         let mut changed_since: Vec<bool> = Vec::with_capacity(count as usize);
@@ -294,8 +326,21 @@ impl<'a> Reader<'a> {
             }
             Ok(())
         })?;
-        let mut known = Accounts { nodes: Vec::new(), measures: Vec::new() };
-        let mut strays = Measures::default();
+        // Of accounts without a record nothing is known but the bound.
+        let mut variances = Vec::new();
+        if sampling.is_sampled() {
+            variances.reserve_exact(count as usize);
+            self.read(head, TableId::Variances, count.min(head.records(TableId::Variances)), |bytes| {
+                for record in bytes.chunks_exact(Variance::BYTES).filter_map(Variance::decode) {
+                    variances.push(Variances::of_account(&record, changed_since[variances.len()]));
+                }
+                Ok(())
+            })?;
+            variances.resize(count as usize, Variances::UNKNOWN);
+        }
+        let widest = sampling.widest();
+        let mut known = Accounts::default();
+        let mut strays = (Measures::default(), Variances::default());
         let mut slot_of = vec![NO_SLOT; nodes.parents.len()];
         let mut index = 0;
         self.read(head, TableId::Accounts, count, |bytes| {
@@ -305,9 +350,13 @@ impl<'a> Reader<'a> {
                     own.high_water_mark_bytes = account.saved_bytes;
                     own.high_water_mark_count = account.saved_count.into();
                 }
+                let most = Variances::at_most(&own, widest);
+                let own_variances =
+                    variances.get(index).copied().map(|variances: Variances| variances.or_at_most(most));
                 index += 1;
                 let Some(&node) = nodes.node_of.get(account.node as usize) else {
-                    strays += own;
+                    strays.0 += own;
+                    strays.1 += own_variances.unwrap_or_default();
                     continue;
                 };
                 // Sums take the places of accounts that were added up, so that nothing is held twice.
@@ -317,14 +366,24 @@ impl<'a> Reader<'a> {
                         slot_of[node as usize] = slot as u32;
                         known.nodes.push(node);
                         measures[slot] = own;
+                        if let Some(own_variances) = own_variances {
+                            variances[slot] = own_variances;
+                        }
                     }
-                    slot => measures[slot as usize] += own,
+                    slot => {
+                        measures[slot as usize] += own;
+                        if let Some(own_variances) = own_variances {
+                            variances[slot as usize] += own_variances;
+                        }
+                    }
                 }
             }
             Ok(())
         })?;
         measures.truncate(known.nodes.len());
         known.measures = measures;
+        variances.truncate(known.nodes.len());
+        known.variances = variances;
         Ok((known, strays))
     }
 }
@@ -345,7 +404,19 @@ fn measures_of(counters: &Counters) -> Measures {
     }
 }
 
-fn totals(header: &Header, measures: &[Measures]) -> Totals {
+fn is_sampled(header: &Header) -> bool {
+    header.flags & SAMPLED_FLAG != 0
+}
+
+fn sampling(header: &Header, intervals: &[SamplingInterval]) -> Sampling {
+    if !is_sampled(header) {
+        return Sampling::Exact;
+    }
+    Sampling::Sampled(Samples::new(header.sampling_interval, header.sample_count, intervals.to_vec()))
+}
+
+fn totals(header: &Header, accounts: &Accounts, sampling: &Sampling) -> Totals {
+    let measures = &accounts.measures;
     let sum: Measures = measures.iter().copied().sum();
     let known = |bytes: u64| (bytes != 0).then_some(bytes);
     // While live bytes stand at their maximum the recorder has not yet written down when and at what size.
@@ -361,6 +432,9 @@ fn totals(header: &Header, measures: &[Measures]) -> Totals {
         high_water_mark_count: sum.high_water_mark_count,
         high_water_mark_ns: mark_ns,
         high_water_mark_rss_bytes: known(mark_rss),
+        high_water_mark_bias_bytes: sampling
+            .samples()
+            .map_or(0, |samples| samples.high_water_mark_bias_bytes(mark_bytes)),
         allocated_bytes: sum.allocated_bytes,
         allocated_count: sum.allocated_count,
         rss_bytes: known(header.rss_bytes),
@@ -371,6 +445,7 @@ fn totals(header: &Header, measures: &[Measures]) -> Totals {
         dropped_count: header.dropped_count,
         pending_bytes: header.pending_bytes.cast_signed(),
         stacks: measures.iter().filter(|measures| !measures.is_zero()).count() as u64,
+        variances: sampling.is_sampled().then(|| accounts.variances.iter().copied().sum()),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The process that a capture was recorded in.
 
+use crate::cost::RecorderCost;
+use crate::sampling::Sampling;
+
 /// Facts about the recorded process. An empty string means that the capture does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
@@ -41,8 +44,10 @@ pub struct Process {
     pub duration_ns: u64,
     /// Whether the recording came to its end.
     pub status: Status,
-    /// Whether every allocation was recorded.
+    /// Whether every allocation was recorded, and how samples were taken if not.
     pub sampling: Sampling,
+    /// What the recording itself took.
+    pub recorder_cost: RecorderCost,
     /// Format version of the capture.
     pub format_version: u32,
 }
@@ -55,17 +60,4 @@ pub enum Status {
     Finished,
     /// The recording was not stopped: the program still runs, or it died.
     Recording,
-}
-
-/// Whether numbers are exact or estimates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sampling {
-    /// Every allocation was recorded.
-    #[default]
-    Exact,
-    /// Numbers are estimates from samples.
-    Sampled {
-        /// Mean bytes between two samples.
-        interval_bytes: u64,
-    },
 }

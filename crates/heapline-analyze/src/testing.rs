@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use heapline_format::{
     Account, Birth, BirthExtent, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header,
-    LOST_OFFSET, LossKind, MAGIC, Meta, MetaKey, Node, NodeKind, Place, STRING_ALIGN, State, TABLES_OFFSET,
-    TableHeader, TableId, Tick, VERSION,
+    Interval, LOST_OFFSET, LossKind, MAGIC, Meta, MetaKey, Node, NodeKind, Place, SAMPLED_FLAG, STRING_ALIGN,
+    State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION, Variance,
 };
 
 /// Builds a capture record by record. It writes what it is told, sound or not.
@@ -44,6 +44,8 @@ pub struct SyntheticCapture {
     ticks: Vec<Tick>,
     deltas: Vec<Delta>,
     births: Vec<Birth>,
+    variances: Vec<Variance>,
+    intervals: Vec<Interval>,
 }
 
 impl Default for SyntheticCapture {
@@ -84,6 +86,8 @@ impl SyntheticCapture {
             ticks: Vec::new(),
             deltas: Vec::new(),
             births: Vec::new(),
+            variances: Vec::new(),
+            intervals: Vec::new(),
         };
         new.label(0, NodeKind::Root, "");
         new
@@ -194,6 +198,46 @@ impl SyntheticCapture {
         self.header.high_water_mark_bytes += bytes;
     }
 
+    /// Makes it a sampled capture, at this mean interval from this time on.
+    pub fn sample(&mut self, time_ns: u64, interval_bytes: u64) {
+        self.header.flags |= SAMPLED_FLAG;
+        self.header.sampling_interval = interval_bytes;
+        self.intervals.push(Interval { time_ns, sampling_interval: interval_bytes });
+    }
+
+    /// Says that blocks of a node that [`Self::count`] counts or has counted were sampled so many times, in a sampled
+    /// capture: each sample stands for an equal part of them, of blocks that are small beside the interval.
+    pub fn samples(&mut self, node: u32, samples: u32) {
+        let id = self.account_id(node);
+        let Counters { live_bytes, live_count, allocated_bytes, allocated_count, .. } = self.counters[id];
+        let samples_f64 = f64::from(samples);
+        let squares = |value: f64| (value * value / samples_f64).to_bits();
+        let (bytes, count) = (squares(live_bytes as f64), squares(live_count.into()));
+        *self.variance(node) = Variance {
+            live_bytes: bytes,
+            live_count: count,
+            allocated_bytes: squares(allocated_bytes as f64),
+            allocated_count: squares(allocated_count as f64),
+            saved_bytes: bytes,
+            saved_count: count,
+        };
+        self.header.sample_count += u64::from(samples);
+    }
+
+    /// The variances of a node's first account, to change at will; those of earlier accounts are added as zeros.
+    pub fn variance(&mut self, node: u32) -> &mut Variance {
+        let id = self.account_id(node);
+        if self.variances.len() <= id {
+            self.variances.resize(id + 1, Variance::default());
+        }
+        &mut self.variances[id]
+    }
+
+    /// The nodes that have accounts.
+    pub fn accounts(&self) -> impl Iterator<Item = u32> + '_ {
+        self.accounts.iter().map(|account| account.node)
+    }
+
     /// The counters of a node's first account, to change at will; it is added if there is none.
     pub fn counters(&mut self, node: u32) -> &mut Counters {
         let id = self.account_id(node);
@@ -227,6 +271,8 @@ impl SyntheticCapture {
             (TableId::Ticks, Tick::BYTES, self.ticks.iter().flat_map(Tick::encode).collect()),
             (TableId::Deltas, Delta::BYTES, self.deltas.iter().flat_map(Delta::encode).collect()),
             (TableId::Births, Birth::BYTES, self.births.iter().flat_map(Birth::encode).collect()),
+            (TableId::Variances, Variance::BYTES, self.variances.iter().flat_map(Variance::encode).collect()),
+            (TableId::Intervals, Interval::BYTES, self.intervals.iter().flat_map(Interval::encode).collect()),
         ];
         let mut image = vec![0; HEADER_BYTES];
         let mut extents = Vec::new();

@@ -1,13 +1,14 @@
 //! The numbers of the process as a whole.
 
 use crate::measures::Measures;
+use crate::variances::Variances;
 
 /// Numbers of the process as a whole.
 ///
 /// Live and allocated numbers, and the count at the high-water mark, are sums over all stacks, so that the
 /// rows of an unfiltered statistic add up to them. The high-water mark in bytes, its time and all resident
 /// set sizes are the recorder's own process-wide figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Bytes allocated and not yet freed.
     pub live_bytes: u64,
@@ -21,6 +22,9 @@ pub struct Totals {
     pub high_water_mark_ns: u64,
     /// Resident set size near that moment, `None` when not known.
     pub high_water_mark_rss_bytes: Option<u64>,
+    /// The most that the high-water mark of a sampled recording is too large on average, being the largest of many
+    /// estimates; 0 if it is exact.
+    pub high_water_mark_bias_bytes: u64,
     /// Bytes ever allocated.
     pub allocated_bytes: u64,
     /// Allocations ever made; a reallocation counts as one.
@@ -42,9 +46,17 @@ pub struct Totals {
     pub dropped_count: u64,
     /// What threads without the GIL allocated less what they freed and is not yet in the other numbers.
     pub pending_bytes: i64,
+    /// Variances of the six measures, sums over all stacks as well; `None` if they are exact.
+    pub variances: Option<Variances>,
 }
 
 impl Totals {
+    /// The standard errors of the six measures; `None` if they are exact.
+    #[must_use]
+    pub fn standard_errors(&self) -> Option<Measures> {
+        self.variances.map(|variances| variances.standard_errors())
+    }
+
     /// The six measures of the process as a whole.
     #[must_use]
     pub fn measures(&self) -> Measures {

@@ -20,6 +20,7 @@ use crate::process::Process;
 use crate::snapshot::Snapshot;
 use crate::totals::Totals;
 use crate::tree::{Accounts, Function, Place, Tree};
+use crate::variances::Variances;
 
 #[cfg(test)]
 mod tests;
@@ -64,12 +65,13 @@ pub fn comparable(before: Snapshot, after: Snapshot) -> (Snapshot, Snapshot) {
 fn reduced(mut snapshot: Snapshot, limit: u32, search_path: &SearchPath) -> Snapshot {
     let old = &snapshot.tree;
     let mut builder = Builder::default();
-    for (node, measures) in old.accounts.iter() {
+    let is_sampled = snapshot.process.sampling.is_sampled();
+    for (node, measures, variances) in old.accounts.iter_with_variances() {
         let lineage = std::iter::successors(Some(node), |&node| Some(old.parents[node as usize]));
         let frames = lineage.take_while(|&node| !old.is_above_frames(node)).take(limit as usize);
         let places: Vec<u32> = frames.map(|node| old.place_of[node as usize]).collect();
         let node = builder.node(places.iter().rev().copied());
-        builder.add(node, measures);
+        builder.add(node, measures, is_sampled.then_some(variances));
     }
     let places = old.places.clone();
     // Place 0 stands for what is above all frames.
@@ -161,7 +163,8 @@ impl<'a> TraceReader<'a> {
                 node
             }
         };
-        self.builder.add(node, Measures { live_bytes, live_count: 1, ..Measures::default() });
+        let measures = Measures { live_bytes, live_count: 1, ..Measures::default() };
+        self.builder.add(node, measures, None);
         Some(())
     }
 
@@ -224,6 +227,7 @@ struct Builder {
     slot_of: FxHashMap<u32, u32>,
     nodes: Vec<u32>,
     measures: Vec<Measures>,
+    variances: Vec<Variances>,
 }
 
 impl Builder {
@@ -241,14 +245,19 @@ impl Builder {
         })
     }
 
-    fn add(&mut self, node: u32, measures: Measures) {
+    /// Adds what was allocated at a node, with variances every time or never.
+    fn add(&mut self, node: u32, measures: Measures, variances: Option<Variances>) {
         let next = self.nodes.len() as u32;
         let slot = *self.slot_of.entry(node).or_insert(next);
         if slot == next {
             self.nodes.push(node);
             self.measures.push(Measures::default());
+            self.variances.extend(variances.map(|_| Variances::default()));
         }
         self.measures[slot as usize] += measures;
+        if let Some(variances) = variances {
+            self.variances[slot as usize] += variances;
+        }
     }
 
     fn tree(
@@ -261,7 +270,7 @@ impl Builder {
     ) -> Tree {
         self.parents.insert(0, 0);
         self.place_of.insert(0, root);
-        let accounts = Accounts { nodes: self.nodes, measures: self.measures };
+        let accounts = Accounts { nodes: self.nodes, measures: self.measures, variances: self.variances };
         Tree { sources, names, functions, places, parents: self.parents, place_of: self.place_of, accounts }
     }
 }

@@ -7,6 +7,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use crate::frame::{Frame, Source};
 use crate::group::Group;
 use crate::measures::Measures;
+use crate::variances::Variances;
 
 /// What is shown for allocations made while no Python frame ran.
 pub(crate) const NO_FRAME: &str = "<no Python frame>";
@@ -75,18 +76,26 @@ pub(crate) struct Tree {
 }
 
 /// What was allocated with exactly one stack, for those that allocated: few nodes of a tree do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Accounts {
     /// The nodes that allocated, each once.
     pub(crate) nodes: Vec<u32>,
     /// What each of them allocated.
     pub(crate) measures: Vec<Measures>,
+    /// The variances of these; empty if they are exact.
+    pub(crate) variances: Vec<Variances>,
 }
 
 impl Accounts {
     /// Nodes and what they allocated.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Measures)> + '_ {
         self.nodes.iter().copied().zip(self.measures.iter().copied())
+    }
+
+    /// The same with variances, zeros if what was allocated is exact.
+    pub(crate) fn iter_with_variances(&self) -> impl Iterator<Item = (u32, Measures, Variances)> + '_ {
+        let variances = self.variances.iter().copied().chain(std::iter::repeat(Variances::default()));
+        self.iter().zip(variances).map(|((node, measures), variances)| (node, measures, variances))
     }
 }
 

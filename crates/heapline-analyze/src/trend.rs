@@ -32,6 +32,7 @@ pub struct Rate {
     /// Bytes a second.
     pub bytes_per_s: f64,
     /// Twice the standard error of that, taken over stretches of the time since it began: with regular growth it is small.
+    /// Of a sampled recording, what samples leave open is in it.
     pub margin_bytes_per_s: f64,
     /// When it began, nanoseconds since the start; growth before that was of another kind.
     pub since_ns: u64,
@@ -121,7 +122,7 @@ impl Snapshot {
         facts.sort_unstable();
         let mut times: Vec<u64> = self.history.changes.iter().map(|change| change.time_ns).collect();
         times.dedup();
-        let notes = Notes::new(at_ns, times);
+        let notes = Notes::new(at_ns, times, self.process.sampling.widest());
         let mut rest = &facts[..];
         let mut of = FxHashMap::default();
         for (row, (measures, imported_bytes)) in measures.iter().enumerate() {

@@ -35,6 +35,8 @@ const KNOWN_PART: f64 = 0.7;
 const TEMPORARY_PART: u64 = 50;
 /// ... in at least so many allocations.
 const TEMPORARY_COUNT: u64 = 16;
+/// Of what no sample was taken there was less than so many sampling intervals, with 95 % confidence.
+const NONE_SEEN: f64 = 3.0;
 
 /// What will become of a site's memory, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,17 +64,25 @@ impl Verdict {
     }
 }
 
-/// When the recorder noted changes.
+/// When the recorder noted changes, and how exact numbers are.
 pub(crate) struct Notes {
     end_ns: u64,
+    /// The most variance that each byte has: the widest sampling interval, 0 if numbers are exact.
+    variance_per_byte: f64,
     /// In order.
     times: Vec<u64>,
 }
 
 impl Notes {
     /// Of a run that took so long, which is not 0.
-    pub(crate) fn new(end_ns: u64, times: Vec<u64>) -> Self {
-        Self { end_ns, times }
+    pub(crate) fn new(end_ns: u64, times: Vec<u64>, variance_per_byte: f64) -> Self {
+        Self { end_ns, times, variance_per_byte }
+    }
+
+    /// The most that there can have been where samples tell of so many bytes, with 95 % confidence.
+    fn most(&self, bytes: u64) -> f64 {
+        let bytes = bytes as f64;
+        bytes + 2.0 * (self.variance_per_byte * bytes).sqrt() + NONE_SEEN * self.variance_per_byte
     }
 
     /// Stretches that the run is divided into.
@@ -177,12 +187,19 @@ impl<'a> Series<'a> {
             return Some(Trend { verdict: Verdict::Growing, growth: Some(rate) });
         }
         let most = live_bytes.max(high_water_mark_bytes).max(self.most as u64);
-        if allocated_count >= TEMPORARY_COUNT && most <= allocated_bytes / TEMPORARY_PART {
+        let is_small = self.notes.most(most) <= (allocated_bytes / TEMPORARY_PART) as f64;
+        if allocated_count >= TEMPORARY_COUNT && is_small {
             return simple(Verdict::Temporary);
         }
         let late = ((self.count - began?) / 4).max(2);
         let grown_late: f64 = growth[self.count - late..].iter().sum();
-        let is_flat = grown_late.abs() * 10.0 <= live_bytes as f64;
+        let live_bytes = live_bytes as f64;
+        // Live bytes at two times have a variance each, if they are estimates.
+        let noise = 2.0 * (2.0 * self.notes.variance_per_byte * live_bytes).sqrt();
+        if noise > live_bytes {
+            return None;
+        }
+        let is_flat = grown_late.abs() <= noise.max(live_bytes / 10.0);
         simple(if is_flat { Verdict::Filled } else { Verdict::Steady })
     }
 
@@ -206,7 +223,7 @@ impl<'a> Series<'a> {
         let survivors = &self.survivors[began..self.count];
         let empty = survivors.iter().filter(|bytes| **bytes <= 0.0).count();
         let is_whole = empty <= survivors.len() / 10 && survivors[0] > 0.0 && survivors[1] > 0.0;
-        let is_growing = begin_is_known && is_whole && is_regular(survivors) && !self.is_replaced(began);
+        let is_growing = begin_is_known && is_whole && self.is_regular(survivors) && !self.is_replaced(began);
         is_growing.then(|| self.rate(survivors, began))
     }
 
@@ -226,7 +243,7 @@ impl<'a> Series<'a> {
         let shortest = FEWEST.max((self.count - began) / LEAST_PART);
         let first = (began..=self.count - shortest).find(|&first| {
             self.notes.are_dense(self.begin(first))
-                && is_regular(&growth[first..])
+                && self.is_regular(&growth[first..])
                 && self.has_survivors(growth, first..self.count)
         })?;
         Some(self.rate(&growth[first..], first))
@@ -240,7 +257,7 @@ impl<'a> Series<'a> {
     }
 
     fn rate(&self, stretches: &[f64], first: usize) -> Rate {
-        let (mean, error) = mean_and_error(stretches);
+        let (mean, error) = self.mean_and_error(stretches);
         let stretch_s = self.notes.end_ns as f64 / self.count as f64 / 1e9;
         Rate {
             bytes_per_s: mean / stretch_s,
@@ -254,30 +271,33 @@ impl<'a> Series<'a> {
     fn begin(&self, stretch: usize) -> u64 {
         (u128::from(self.notes.end_ns) * stretch as u128 / self.count as u128) as u64
     }
-}
 
-/// Whether bytes came all through these stretches: more than chance would have it, neither much slower in the end nor only
-/// lately.
-fn is_regular(stretches: &[f64]) -> bool {
-    let count = stretches.len();
-    let (mean, error) = mean_and_error(stretches);
-    let (early, late) = stretches.split_at(count / 2);
-    let last = &stretches[count - (count / 4).max(2)..];
-    let average = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    stretches.iter().sum::<f64>() >= LEAST_GROWTH_BYTES
-        && mean > error * if count < MANY { 2.5 } else { 3.0 }
-        && stretches.iter().filter(|bytes| **bytes > 0.0).count() * 2 > count
-        && average(late) * 2.0 >= average(early)
-        && average(early) * 4.0 >= average(late)
-        && average(last) * 4.0 >= mean
-}
+    /// Whether bytes came all through these stretches: more than chance would have it, neither much slower in the end
+    /// nor only lately.
+    fn is_regular(&self, stretches: &[f64]) -> bool {
+        let count = stretches.len();
+        let (mean, error) = self.mean_and_error(stretches);
+        let (early, late) = stretches.split_at(count / 2);
+        let last = &stretches[count - (count / 4).max(2)..];
+        let average = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        stretches.iter().sum::<f64>() >= LEAST_GROWTH_BYTES
+            && mean > error * if count < MANY { 2.5 } else { 3.0 }
+            && stretches.iter().filter(|bytes| **bytes > 0.0).count() * 2 > count
+            && average(late) * 2.0 >= average(early)
+            && average(early) * 4.0 >= average(late)
+            && average(last) * 4.0 >= mean
+    }
 
-/// Mean and its standard error.
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0).max(1.0) / count).sqrt())
+    /// Mean and its standard error: as the stretches vary, and what samples leave open of each of them. The one has a
+    /// part of the other in it, but few samples may happen to be alike.
+    fn mean_and_error(&self, values: &[f64]) -> (f64, f64) {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let seen = squares / (count - 1.0).max(1.0) / count;
+        let open: f64 = values.iter().map(|value| self.notes.variance_per_byte * value.abs()).sum();
+        (mean, (seen + open / count / count).sqrt())
+    }
 }
 
 /// Adds bytes to the stretches that a time covers, in proportion. Times behind the end count for the last stretch.

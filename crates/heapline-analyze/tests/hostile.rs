@@ -133,6 +133,8 @@ fn capture() -> SyntheticCapture {
         capture.meta(key, value);
     }
     capture.lose(LossKind::DeepFrames, 2);
+    capture.sample(0, 512);
+    capture.sample(1 << 25, 4096);
     let mut parents = vec![capture.thread("MainThread"), capture.thread("worker")];
     let files = [
         "/app/app.py",
@@ -149,6 +151,9 @@ fn capture() -> SyntheticCapture {
         capture.count(node, line * 100, 2);
         capture.counters(node).epoch = (line % 2) as u32;
         *capture.account(node) = Account { saved_bytes: line * 10, saved_count: 1, node };
+        if line < 30 {
+            capture.samples(node, line as u32);
+        }
         if line % 4 == 0 {
             capture.add_account(*capture.clone().account(node), *capture.clone().counters(node));
         }

@@ -5,6 +5,8 @@ use heapline_analyze::testing::SyntheticCapture;
 use heapline_format::{Birth, Delta, MetaKey, Tick, base_tick};
 
 pub(crate) const SITE: &str = "/srv/venv/lib/python3.12/site-packages";
+/// Mean bytes between samples of a sampled recording.
+const INTERVAL_BYTES: u64 = 512 * 1024;
 pub(crate) const STDLIB: &str = "/usr/lib/python3.12";
 
 /// A finished recording of `app.py` without any stack yet.
@@ -100,6 +102,22 @@ pub(crate) fn builder() -> SyntheticCapture {
     let run = frame(&mut capture, worker, stdlib("threading.py"), "Thread.run", 1010);
     let node = frame(&mut capture, run, app("app.py"), "watch", 88);
     capture.count(node, 123_456, 77);
+    capture
+}
+
+/// The documentation builder, sampled every 512 KiB: as many samples of each site as there are on average, at least
+/// one.
+pub(crate) fn sampled() -> SyntheticCapture {
+    sampled_from(builder())
+}
+
+/// An exact capture as if it had been sampled like that.
+pub(crate) fn sampled_from(mut capture: SyntheticCapture) -> SyntheticCapture {
+    capture.sample(0, INTERVAL_BYTES);
+    for node in capture.accounts().collect::<Vec<u32>>() {
+        let samples = capture.counters(node).live_bytes / INTERVAL_BYTES;
+        capture.samples(node, u32::try_from(samples).expect("few").max(1));
+    }
     capture
 }
 

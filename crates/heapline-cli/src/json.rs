@@ -3,17 +3,19 @@
 //! Values are written one after the other; the text never stands in memory as a whole.
 
 mod history;
+mod sampling;
 
 use std::io::{self, Write};
 
 use heapline_analyze::{
-    Frame, Group, GroupBy, Loss, Measures, Process, Sampling, Snapshot, Source, Statistic, Status, Totals,
-    Trends,
+    Frame, Group, GroupBy, Loss, Measures, Process, Snapshot, Source, Statistic, Status, Totals, Trends,
 };
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::argument::ReportOptions;
 use history::{AgesObject, ChangesObject, PeriodValue, TimelineObject};
+use sampling::RecorderObject;
+pub(crate) use sampling::{SamplingObject, error_fields};
 
 /// Name and version of the layout. The number rises when a key goes away or changes its meaning; keys may be added.
 pub(crate) const SCHEMA: &str = "heapline-report/1";
@@ -45,9 +47,12 @@ struct Report<'a> {
 
 impl Serialize for Report<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut report = serializer.serialize_struct("report", 11)?;
+        let mut report = serializer.serialize_struct("report", 13)?;
         report.serialize_field("schema", SCHEMA)?;
         report.serialize_field("process", &ProcessObject(self.snapshot.process()))?;
+        let process = self.snapshot.process();
+        report.serialize_field("sampling", &process.sampling.samples().map(SamplingObject))?;
+        report.serialize_field("recorder", &RecorderObject(&process.recorder_cost))?;
         report.serialize_field("totals", &TotalsObject(self.snapshot.totals()))?;
         report.serialize_field("lost", &List(self.snapshot.losses(), LossObject))?;
         report.serialize_field("timeline", &TimelineObject(self.snapshot.timeline()))?;
@@ -88,10 +93,7 @@ impl<'a> Serialize for ProcessObject<'a> {
         let process: &'a Process = self.0;
         // What a capture does not say is null, not an empty string.
         let known = |text: &'a str| (!text.is_empty()).then_some(text);
-        let interval = match process.sampling {
-            Sampling::Exact => None,
-            Sampling::Sampled { interval_bytes } => Some(interval_bytes),
-        };
+        let interval = process.sampling.samples().map(|samples| samples.interval_bytes);
         let mut object = serializer.serialize_struct("process", 19)?;
         object.serialize_field("program", &known(&process.program))?;
         object.serialize_field("arguments", &process.arguments)?;
@@ -122,7 +124,7 @@ pub(crate) struct TotalsObject<'a>(pub(crate) &'a Totals);
 impl Serialize for TotalsObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let totals = self.0;
-        let mut object = serializer.serialize_struct("totals", 16)?;
+        let mut object = serializer.serialize_struct("totals", 23)?;
         object.serialize_field("live_bytes", &totals.live_bytes)?;
         object.serialize_field("live_count", &totals.live_count)?;
         object.serialize_field("high_water_mark_bytes", &totals.high_water_mark_bytes)?;
@@ -131,6 +133,7 @@ impl Serialize for TotalsObject<'_> {
         object.serialize_field("allocated_count", &totals.allocated_count)?;
         object.serialize_field("high_water_mark_ns", &totals.high_water_mark_ns)?;
         object.serialize_field("high_water_mark_rss_bytes", &totals.high_water_mark_rss_bytes)?;
+        object.serialize_field("high_water_mark_bias_bytes", &totals.high_water_mark_bias_bytes)?;
         object.serialize_field("start_rss_bytes", &totals.start_rss_bytes)?;
         object.serialize_field("rss_bytes", &totals.rss_bytes)?;
         object.serialize_field("max_rss_bytes", &totals.max_rss_bytes)?;
@@ -139,6 +142,7 @@ impl Serialize for TotalsObject<'_> {
         object.serialize_field("dropped_bytes", &totals.dropped_bytes)?;
         object.serialize_field("dropped_count", &totals.dropped_count)?;
         object.serialize_field("pending_bytes", &totals.pending_bytes)?;
+        error_fields::<S>(&mut object, totals.standard_errors().as_ref())?;
         object.end()
     }
 }
@@ -164,9 +168,10 @@ struct SiteObject<'a> {
 
 impl Serialize for SiteObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("site", 16)?;
+        let mut object = serializer.serialize_struct("site", 22)?;
         group_fields::<S>(&mut object, self.snapshot, self.by, &self.statistic.group)?;
         measure_fields::<S>(&mut object, &self.statistic.measures)?;
+        error_fields::<S>(&mut object, self.statistic.standard_errors().as_ref())?;
         history::trend_fields::<S>(&mut object, self.trends, self.statistic)?;
         object.end()
     }

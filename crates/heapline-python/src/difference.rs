@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heapline_analyze::{Change, Snapshot};
+use heapline_analyze::{Change, Measures, OrderBy, Snapshot};
 use pyo3::prelude::*;
 
 use crate::statistic::Statistic;
@@ -23,7 +23,12 @@ pub(crate) struct Difference {
     /// The group in the later snapshot, ``None`` if it is gone.
     #[pyo3(get)]
     after: Option<Statistic>,
+    /// Whether the change of the measure that was asked to sort may be chance: it is less than two standard errors.
+    #[pyo3(get)]
+    within_error: bool,
     change: Change,
+    /// Those of the changes; ``None`` if both snapshots are exact.
+    standard_errors: Option<Measures>,
 }
 
 impl Difference {
@@ -31,7 +36,10 @@ impl Difference {
         before: &Arc<Snapshot>,
         after: &Arc<Snapshot>,
         difference: &heapline_analyze::Difference,
+        order: OrderBy,
     ) -> Self {
+        let change = difference.change();
+        let variances = difference.change_variances(before, after);
         let statistic = |snapshot: &Arc<Snapshot>, statistic: &heapline_analyze::Statistic| {
             Statistic::new(snapshot, statistic.clone())
         };
@@ -40,7 +48,9 @@ impl Difference {
             status: difference.status(),
             before: difference.before().map(|row| statistic(before, row)),
             after: difference.after().map(|row| statistic(after, row)),
-            change: difference.change(),
+            within_error: order.is_within_error(&change, variances.as_ref()),
+            change,
+            standard_errors: variances.map(|variances| variances.standard_errors()),
         }
     }
 }
@@ -81,6 +91,42 @@ impl Difference {
     #[getter]
     fn allocated_count_change(&self) -> i128 {
         self.change.allocated_count
+    }
+
+    /// Standard error of ``live_bytes_change``, ``None`` if both snapshots are exact.
+    #[getter]
+    fn live_bytes_change_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.live_bytes)
+    }
+
+    /// Standard error of ``live_count_change``, ``None`` if both snapshots are exact.
+    #[getter]
+    fn live_count_change_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.live_count)
+    }
+
+    /// Standard error of ``high_water_mark_bytes_change``, ``None`` if both snapshots are exact.
+    #[getter]
+    fn high_water_mark_bytes_change_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.high_water_mark_bytes)
+    }
+
+    /// Standard error of ``high_water_mark_count_change``, ``None`` if both snapshots are exact.
+    #[getter]
+    fn high_water_mark_count_change_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.high_water_mark_count)
+    }
+
+    /// Standard error of ``allocated_bytes_change``, ``None`` if both snapshots are exact.
+    #[getter]
+    fn allocated_bytes_change_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.allocated_bytes)
+    }
+
+    /// Standard error of ``allocated_count_change``, ``None`` if both snapshots are exact.
+    #[getter]
+    fn allocated_count_change_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.allocated_count)
     }
 
     fn __repr__(&self) -> String {

@@ -13,6 +13,7 @@ mod error;
 mod history;
 mod process;
 mod sampling;
+mod sampling_option;
 mod snapshot;
 mod statistic;
 mod traces;
@@ -74,7 +75,9 @@ mod _native {
     #[pymodule_export]
     use crate::recorder::{_tell_if_spoilt, is_tracing, snapshot, start, stop, verify, walks};
     #[pymodule_export]
-    use crate::sampling::sampling_of;
+    use crate::sampling::{RecorderCost, Sampling};
+    #[pymodule_export]
+    use crate::sampling_option::sampling_of;
     #[pymodule_export]
     use crate::snapshot::{Snapshot, load};
     #[pymodule_export]

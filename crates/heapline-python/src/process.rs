@@ -1,6 +1,6 @@
 //! `heapline.Process`, `heapline.Totals`, `heapline.Loss`: what a snapshot knows about the process as a whole.
 
-use heapline_analyze::{Sampling, Status};
+use heapline_analyze::Status;
 use pyo3::prelude::*;
 
 /// The process that was recorded. An empty string means that the capture does not say. Immutable.
@@ -67,10 +67,7 @@ impl Process {
             started_unix_ns: process.started_unix_ns,
             duration_ns: process.duration_ns,
             finished: process.status == Status::Finished,
-            sampling_interval_bytes: match process.sampling {
-                Sampling::Exact => None,
-                Sampling::Sampled { interval_bytes } => Some(interval_bytes),
-            },
+            sampling_interval_bytes: process.sampling.samples().map(|samples| samples.interval_bytes),
             format_version: process.format_version,
         }
     }
@@ -99,6 +96,8 @@ pub(crate) struct Totals {
     high_water_mark_ns: u64,
     /// Resident set size near that moment in bytes, ``None`` when not known.
     high_water_mark_rss_bytes: Option<u64>,
+    /// The most bytes that the high-water mark of a sampled recording is too large on average; 0 if it is exact.
+    high_water_mark_bias_bytes: u64,
     /// Bytes ever allocated.
     allocated_bytes: u64,
     /// Allocations ever made; a reallocation counts as one.
@@ -119,10 +118,23 @@ pub(crate) struct Totals {
     dropped_count: u64,
     /// What threads without the GIL allocated less what they freed and is not yet in the other numbers.
     pending_bytes: i64,
+    /// Standard error of ``live_bytes``, ``None`` if that is exact.
+    live_bytes_standard_error: Option<u64>,
+    /// Standard error of ``live_count``, ``None`` if that is exact.
+    live_count_standard_error: Option<u64>,
+    /// Standard error of ``high_water_mark_bytes``, ``None`` if that is exact.
+    high_water_mark_bytes_standard_error: Option<u64>,
+    /// Standard error of ``high_water_mark_count``, ``None`` if that is exact.
+    high_water_mark_count_standard_error: Option<u64>,
+    /// Standard error of ``allocated_bytes``, ``None`` if that is exact.
+    allocated_bytes_standard_error: Option<u64>,
+    /// Standard error of ``allocated_count``, ``None`` if that is exact.
+    allocated_count_standard_error: Option<u64>,
 }
 
 impl Totals {
     pub(crate) fn new(totals: &heapline_analyze::Totals) -> Self {
+        let errors = totals.standard_errors();
         Self {
             live_bytes: totals.live_bytes,
             live_count: totals.live_count,
@@ -130,6 +142,7 @@ impl Totals {
             high_water_mark_count: totals.high_water_mark_count,
             high_water_mark_ns: totals.high_water_mark_ns,
             high_water_mark_rss_bytes: totals.high_water_mark_rss_bytes,
+            high_water_mark_bias_bytes: totals.high_water_mark_bias_bytes,
             allocated_bytes: totals.allocated_bytes,
             allocated_count: totals.allocated_count,
             rss_bytes: totals.rss_bytes,
@@ -140,6 +153,12 @@ impl Totals {
             dropped_bytes: totals.dropped_bytes,
             dropped_count: totals.dropped_count,
             pending_bytes: totals.pending_bytes,
+            live_bytes_standard_error: errors.map(|errors| errors.live_bytes),
+            live_count_standard_error: errors.map(|errors| errors.live_count),
+            high_water_mark_bytes_standard_error: errors.map(|errors| errors.high_water_mark_bytes),
+            high_water_mark_count_standard_error: errors.map(|errors| errors.high_water_mark_count),
+            allocated_bytes_standard_error: errors.map(|errors| errors.allocated_bytes),
+            allocated_count_standard_error: errors.map(|errors| errors.allocated_count),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{self, TracingError};
 use crate::facts;
 use crate::interpreter;
 use crate::recording::{self, Wishes};
-use crate::sampling;
+use crate::sampling_option;
 use crate::snapshot::Snapshot;
 use crate::spoilt_capture;
 
@@ -95,7 +95,7 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
-    let sampling = sampling::of(sampling_interval.as_ref(), max_overhead)?;
+    let sampling = sampling_option::of(sampling_interval.as_ref(), max_overhead)?;
     let mut meta = facts::collect(py, &facts::running_program(py)?)?;
     meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
     meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));

@@ -1,40 +1,71 @@
-//! How few blocks are recorded, as Python and the environment say it.
+//! `heapline.Sampling` and `heapline.RecorderCost`: how samples were taken, and what the recording itself took.
 
-use heapline_cli::Sampling;
-use pyo3::exceptions::PyValueError;
+use heapline_analyze::Samples;
 use pyo3::prelude::*;
-#[cfg(recordable)]
-use pyo3::types::PyInt;
 
-/// The same from Python's arguments; `None` for all.
-#[cfg(recordable)]
-pub(crate) fn of(
-    interval: Option<&Bound<'_, PyAny>>,
-    most_overhead: Option<f64>,
-) -> PyResult<Option<Sampling>> {
-    let interval = interval
-        .map(|interval| {
-            // Whole numbers that no machine can count to are out of range like others.
-            let number: Bound<'_, PyInt> = interval.call_method0("__index__")?.cast_into()?;
-            Ok::<_, PyErr>(number.extract::<u64>().unwrap_or(if number.lt(0)? { 0 } else { u64::MAX }))
-        })
-        .transpose()?;
-    Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])
-        .map_err(PyValueError::new_err)
+/// How samples were taken. Immutable.
+#[pyclass(frozen, get_all, eq, module = "heapline")]
+#[derive(PartialEq, Debug)]
+pub(crate) struct Sampling {
+    /// Mean bytes between samples in the end.
+    interval_bytes: u64,
+    /// The most bytes that this ever was.
+    widest_interval_bytes: u64,
+    /// Blocks that were sampled.
+    sample_count: u64,
+    /// From when on, in nanoseconds since the start, the mean interval was so many bytes; empty if the capture does not
+    /// say.
+    intervals: Vec<(u64, u64)>,
 }
 
-/// Arguments of `start` from what people write. See the stub.
-#[pyfunction]
-#[pyo3(name = "_sampling_of")]
-pub(crate) fn sampling_of(
-    sample: Option<&str>,
-    max_overhead: Option<&str>,
-) -> PyResult<(Option<u64>, Option<f64>)> {
-    let named = |name: &'static str| move |reason| PyValueError::new_err(format!("{name}: {reason}"));
-    let interval = sample.map(heapline_cli::parse_bytes).transpose().map_err(named("HEAPLINE_SAMPLE"))?;
-    let overhead =
-        max_overhead.map(heapline_cli::parse_share).transpose().map_err(named("HEAPLINE_MAX_OVERHEAD"))?;
-    let names = ["HEAPLINE_SAMPLE", "HEAPLINE_MAX_OVERHEAD"];
-    Sampling::new(interval, overhead, names).map_err(PyValueError::new_err)?;
-    Ok((interval, overhead))
+impl Sampling {
+    pub(crate) fn new(samples: &Samples) -> Self {
+        let intervals = samples.intervals.iter().map(|interval| (interval.time_ns, interval.interval_bytes));
+        Self {
+            interval_bytes: samples.interval_bytes,
+            widest_interval_bytes: samples.widest_interval_bytes,
+            sample_count: samples.sample_count,
+            intervals: intervals.collect(),
+        }
+    }
+}
+
+#[pymethods]
+impl Sampling {
+    fn __repr__(&self) -> String {
+        format!("<Sampling interval_bytes={} sample_count={}>", self.interval_bytes, self.sample_count)
+    }
+}
+
+/// What the recording took of the program's resources; ``None`` is what the capture does not say. Immutable.
+#[pyclass(frozen, get_all, eq, module = "heapline")]
+#[derive(PartialEq, Debug)]
+pub(crate) struct RecorderCost {
+    /// Processor time of the recording, nanoseconds: an estimate.
+    cpu_ns: Option<u64>,
+    /// Processor time of the whole process since the start of the recording, nanoseconds.
+    process_cpu_ns: Option<u64>,
+    /// The one in parts of the other: 0.01 is one percent.
+    share: Option<f64>,
+    /// Bytes of memory that the recorder held, beside what its files map.
+    bytes: Option<u64>,
+}
+
+impl RecorderCost {
+    pub(crate) fn new(cost: &heapline_analyze::RecorderCost) -> Self {
+        Self {
+            cpu_ns: cost.cpu_ns,
+            process_cpu_ns: cost.process_cpu_ns,
+            share: cost.share(),
+            bytes: cost.bytes,
+        }
+    }
+}
+
+#[pymethods]
+impl RecorderCost {
+    fn __repr__(&self) -> String {
+        let text = |value: Option<u64>| value.map_or_else(|| "None".to_owned(), |value| value.to_string());
+        format!("<RecorderCost cpu_ns={} bytes={}>", text(self.cpu_ns), text(self.bytes))
+    }
 }

@@ -13,6 +13,7 @@ use crate::difference::Difference;
 use crate::error;
 use crate::history::{Ages, Growth, Timeline, Trend, time_ns};
 use crate::process::{Loss, Process, Totals};
+use crate::sampling::{RecorderCost, Sampling};
 use crate::statistic::Statistic;
 
 /// One instant of a recording: every stack, and what it allocated until then. Immutable.
@@ -54,6 +55,30 @@ impl Snapshot {
     #[getter]
     fn totals(&self) -> Totals {
         Totals::new(self.inner.totals())
+    }
+
+    /// Whether numbers are estimates from samples.
+    #[getter]
+    fn is_sampled(&self) -> bool {
+        self.inner.process().sampling.is_sampled()
+    }
+
+    /// Mean bytes between samples in the end, ``None`` when every allocation was recorded.
+    #[getter]
+    fn sampling_interval(&self) -> Option<u64> {
+        self.inner.process().sampling.samples().map(|samples| samples.interval_bytes)
+    }
+
+    /// How samples were taken, ``None`` when every allocation was recorded.
+    #[getter]
+    fn sampling(&self) -> Option<Sampling> {
+        self.inner.process().sampling.samples().map(Sampling::new)
+    }
+
+    /// What the recording itself took.
+    #[getter]
+    fn recorder_cost(&self) -> RecorderCost {
+        RecorderCost::new(&self.inner.process().recorder_cost)
     }
 
     /// What the recording lost; empty when it lost nothing.
@@ -101,7 +126,7 @@ impl Snapshot {
         let before = &before.inner;
         let mut differences = py.detach(|| self.inner.diff(before, by, order, &filter));
         differences.truncate(top.unwrap_or(usize::MAX));
-        Ok(differences.iter().map(|row| Difference::new(before, &self.inner, row)).collect())
+        Ok(differences.iter().map(|row| Difference::new(before, &self.inner, row, order)).collect())
     }
 
     /// How the memory of the whole process went over time.

@@ -120,6 +120,8 @@ pub(crate) struct Statistic {
     /// Allocations ever made; a reallocation counts as one.
     #[pyo3(get)]
     allocated_count: u64,
+    /// ``None`` if the measures are exact.
+    standard_errors: Option<Measures>,
 }
 
 impl PartialEq for Statistic {
@@ -127,7 +129,7 @@ impl PartialEq for Statistic {
     fn eq(&self, other: &Self) -> bool {
         let same_group = self.group == other.group
             && (!matches!(self.group, Group::Stack(_)) || Arc::ptr_eq(&self.snapshot, &other.snapshot));
-        same_group && self.measures() == other.measures()
+        same_group && self.measures() == other.measures() && self.standard_errors == other.standard_errors
     }
 }
 
@@ -136,7 +138,8 @@ impl Statistic {
         snapshot: &Arc<heapline_analyze::Snapshot>,
         statistic: heapline_analyze::Statistic,
     ) -> Self {
-        let heapline_analyze::Statistic { group, measures } = statistic;
+        let standard_errors = statistic.standard_errors();
+        let heapline_analyze::Statistic { group, measures, .. } = statistic;
         Self {
             snapshot: Arc::clone(snapshot),
             name: group.to_string(),
@@ -149,6 +152,7 @@ impl Statistic {
             high_water_mark_count: measures.high_water_mark_count,
             allocated_bytes: measures.allocated_bytes,
             allocated_count: measures.allocated_count,
+            standard_errors,
         }
     }
 
@@ -182,6 +186,42 @@ impl Statistic {
     #[getter]
     fn thread(&self) -> Option<String> {
         thread_of(&self.snapshot, &self.group)
+    }
+
+    /// Standard error of ``live_bytes`` in bytes, ``None`` if that is exact.
+    #[getter]
+    fn live_bytes_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.live_bytes)
+    }
+
+    /// Standard error of ``live_count`` in blocks, ``None`` if that is exact.
+    #[getter]
+    fn live_count_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.live_count)
+    }
+
+    /// Standard error of ``high_water_mark_bytes`` in bytes, ``None`` if that is exact.
+    #[getter]
+    fn high_water_mark_bytes_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.high_water_mark_bytes)
+    }
+
+    /// Standard error of ``high_water_mark_count`` in blocks, ``None`` if that is exact.
+    #[getter]
+    fn high_water_mark_count_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.high_water_mark_count)
+    }
+
+    /// Standard error of ``allocated_bytes`` in bytes, ``None`` if that is exact.
+    #[getter]
+    fn allocated_bytes_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.allocated_bytes)
+    }
+
+    /// Standard error of ``allocated_count`` in allocations, ``None`` if that is exact.
+    #[getter]
+    fn allocated_count_standard_error(&self) -> Option<u64> {
+        self.standard_errors.map(|errors| errors.allocated_count)
     }
 
     fn __repr__(&self) -> String {

@@ -6,9 +6,10 @@ use std::io;
 use heapline_format::{EXTENTS_OFFSET, NodeKind, SAMPLED_FLAG, TABLES_OFFSET, TableHeader, Tick};
 
 use super::*;
+use crate::cost::RecorderCost;
 use crate::filter::Filter;
 use crate::group::{GroupBy, OrderBy};
-use crate::process::{Process, Sampling, Status};
+use crate::process::{Process, Status};
 use crate::testing::SyntheticCapture;
 
 fn read(capture: &SyntheticCapture) -> Snapshot {
@@ -65,6 +66,7 @@ fn facts_about_the_process_are_read() {
         duration_ns: 6,
         status: Status::Finished,
         sampling: Sampling::Exact,
+        recorder_cost: RecorderCost::default(),
         format_version: 1,
     };
     assert_eq!(*read(&capture).process(), expected);
@@ -80,7 +82,7 @@ fn facts_about_the_process_are_read() {
     let process = read(&capture).process().clone();
     assert_eq!(process.parent_pid, Some(4711));
     assert_eq!(process.status, Status::Recording);
-    assert_eq!(process.sampling, Sampling::Sampled { interval_bytes: 524_288 });
+    assert_eq!(process.sampling, Sampling::Sampled(Samples::new(524_288, 0, vec![])));
     let process = read(&SyntheticCapture::new()).process().clone();
     assert_eq!((process.program.as_str(), process.free_lists.as_str()), ("", ""));
 }
@@ -127,6 +129,7 @@ fn the_high_water_mark_is_saved_or_live() {
         high_water_mark_count: 6,
         high_water_mark_ns: 33,
         high_water_mark_rss_bytes: Some(4000),
+        high_water_mark_bias_bytes: 0,
         allocated_bytes: 2000,
         allocated_count: 20,
         rss_bytes: Some(5000),
@@ -137,6 +140,7 @@ fn the_high_water_mark_is_saved_or_live() {
         dropped_bytes: 80,
         dropped_count: 9,
         pending_bytes: -70,
+        variances: None,
     };
     assert_eq!(*snapshot.totals(), expected);
 

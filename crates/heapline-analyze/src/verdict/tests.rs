@@ -4,17 +4,21 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod sampled;
+
 const SECOND: u64 = 1_000_000_000;
 
 /// A program of so many seconds whose recorder makes a note 100 times, and a site that allocates and frees.
 struct Model {
     seconds: u64,
     blocks: Vec<(u64, u64, Option<u64>)>,
+    /// Mean bytes between samples, 0 if every allocation is recorded.
+    interval: f64,
 }
 
 impl Model {
     fn new(seconds: u64) -> Self {
-        Self { seconds, blocks: Vec::new() }
+        Self { seconds, blocks: Vec::new(), interval: 0.0 }
     }
 
     /// A block of so many bytes that is born at a time in milliseconds, and freed later or never.
@@ -32,7 +36,8 @@ impl Model {
         let end_ns = self.seconds * SECOND;
         let end_ms = self.seconds * 1000;
         let step_ms = end_ms / 100;
-        let notes = Notes::new(end_ns, (1..=100).map(|note| note * step_ms * 1_000_000).collect());
+        let notes =
+            Notes::new(end_ns, (1..=100).map(|note| note * step_ms * 1_000_000).collect(), self.interval);
         let lives = self.blocks.iter().filter(|(_, _, freed)| freed.is_none());
         let sum = |blocks: &mut dyn Iterator<Item = u64>| blocks.sum::<u64>();
         let live = sum(&mut lives.clone().map(|(bytes, ..)| *bytes));
@@ -155,7 +160,7 @@ fn a_single_block_is_no_growth_and_nothing_is_no_verdict() {
 
 #[test]
 fn imports_are_filled() {
-    let notes = Notes::new(SECOND, vec![SECOND]);
+    let notes = Notes::new(SECOND, vec![SECOND], 0.0);
     let measures = Measures { live_bytes: 1000, allocated_bytes: 1000, ..Measures::default() };
     assert_eq!(verdict(Series::new(&notes, &measures, 1000).judge()), Some(Verdict::Filled));
 }
@@ -166,7 +171,7 @@ proptest! {
     fn spreading_keeps_the_sum(
         end in 1u64..u64::MAX, from in any::<u64>(), to in any::<u64>(), bytes in 0u32..1_000_000
     ) {
-        let notes = Notes::new(end, vec![]);
+        let notes = Notes::new(end, vec![], 0.0);
         let mut stretches = [0.0; STRETCHES];
         spread(&mut stretches[..notes.stretches()], end, from, to, f64::from(bytes));
         let sum: f64 = stretches.iter().sum();

@@ -4,13 +4,18 @@ mod times;
 
 use std::io::{self, Write};
 
-use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, Snapshot, Totals, TracemallocFile};
+use heapline_analyze::{
+    Change, Difference, Group, GroupBy, Measures, Snapshot, Statistic, Totals, TracemallocFile, Variances,
+};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use self::times::LiveObject;
+use self::times::{LiveObject, live_fields};
 use super::{Times, is_of_captures};
 use crate::argument::ReportOptions;
-use crate::json::{FrameObject, List, LossObject, ProcessObject, TotalsObject, group_fields, measure_fields};
+use crate::json::{
+    FrameObject, List, LossObject, ProcessObject, SamplingObject, TotalsObject, error_fields, group_fields,
+    measure_fields,
+};
 
 /// Name and version of the layout. The number rises when a key goes away or changes its meaning; keys may be added.
 pub(crate) const SCHEMA: &str = "heapline-diff/1";
@@ -51,7 +56,7 @@ struct DiffObject<'a> {
 impl Serialize for DiffObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { before, after, options, rows, site_count } = *self;
-        let mut diff = serializer.serialize_struct("diff", 10)?;
+        let mut diff = serializer.serialize_struct("diff", 11)?;
         diff.serialize_field("schema", SCHEMA)?;
         diff.serialize_field("before", &SnapshotObject(before))?;
         diff.serialize_field("after", &SnapshotObject(after))?;
@@ -60,12 +65,16 @@ impl Serialize for DiffObject<'_> {
         let same_program = both_known.then(|| after.is_of_same_program(before));
         diff.serialize_field("same_program", &same_program)?;
         let change = Change::between(&before.totals().measures(), &after.totals().measures());
-        diff.serialize_field("change", &ChangeObject { change, is_whole: both_known })?;
+        let variances = [before, after].into_iter().filter_map(|snapshot| snapshot.totals().variances);
+        let variances = variances.reduce(|sum, variances| sum + variances);
+        diff.serialize_field("change", &ChangeObject { change, variances, is_whole: both_known })?;
+        let within_error = options.order.is_within_error(&change, variances.as_ref());
+        diff.serialize_field("within_error", &within_error)?;
         diff.serialize_field("by", options.by.as_str())?;
         diff.serialize_field("order", options.order.as_str())?;
         diff.serialize_field("filters", &options.filters)?;
         diff.serialize_field("site_count", &site_count)?;
-        let site = |row| RowObject { before, after, by: options.by, row };
+        let site = |row| RowObject { before, after, options, row };
         diff.serialize_field("sites", &List(rows, site))?;
         diff.end()
     }
@@ -77,9 +86,11 @@ struct SnapshotObject<'a>(&'a Snapshot);
 impl Serialize for SnapshotObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (snapshot, file) = (self.0, self.0.tracemalloc());
-        let mut object = serializer.serialize_struct("snapshot", 4)?;
+        let mut object = serializer.serialize_struct("snapshot", 5)?;
         let process = file.is_none().then(|| ProcessObject(snapshot.process()));
         object.serialize_field("process", &process)?;
+        let samples = snapshot.process().sampling.samples();
+        object.serialize_field("sampling", &samples.map(SamplingObject))?;
         if file.is_some() {
             let Totals { live_bytes, live_count, .. } = *snapshot.totals();
             object.serialize_field("totals", &LiveObject([live_bytes.into(), live_count.into()]))?;
@@ -106,14 +117,15 @@ impl Serialize for FileObject<'_> {
 struct RowObject<'a> {
     before: &'a Snapshot,
     after: &'a Snapshot,
-    by: GroupBy,
+    options: &'a ReportOptions,
     row: &'a Difference,
 }
 
 impl Serialize for RowObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { before, after, by, row } = *self;
-        let mut object = serializer.serialize_struct("site", 11)?;
+        let Self { before, after, options, row } = *self;
+        let by = options.by;
+        let mut object = serializer.serialize_struct("site", 12)?;
         object.serialize_field("status", row.status())?;
         let snapshot = if row.after().is_some() { after } else { before };
         group_fields::<S>(&mut object, snapshot, by, row.group())?;
@@ -132,14 +144,18 @@ impl Serialize for RowObject<'_> {
             }
             GroupBy::File | GroupBy::Module | GroupBy::Thread => {}
         }
-        let side = |snapshot: &Snapshot, measures| MeasuresObject {
-            measures,
+        let side = |snapshot: &Snapshot, statistic: Option<&Statistic>| MeasuresObject {
+            measures: statistic.map(|statistic| statistic.measures).unwrap_or_default(),
+            errors: statistic.and_then(Statistic::standard_errors),
             is_whole: snapshot.tracemalloc().is_none(),
         };
-        object.serialize_field("before", &side(before, row.before_measures()))?;
-        object.serialize_field("after", &side(after, row.after_measures()))?;
+        object.serialize_field("before", &side(before, row.before()))?;
+        object.serialize_field("after", &side(after, row.after()))?;
         let is_whole = is_of_captures(before, after);
-        object.serialize_field("change", &ChangeObject { change: row.change(), is_whole })?;
+        let (change, variances) = (row.change(), row.change_variances(before, after));
+        object.serialize_field("change", &ChangeObject { change, variances, is_whole })?;
+        let within_error = options.order.is_within_error(&change, variances.as_ref());
+        object.serialize_field("within_error", &within_error)?;
         object.end()
     }
 }
@@ -151,6 +167,7 @@ fn known_line(group: Option<&Group>) -> Option<u32> {
 /// Measures; those that a file of `tracemalloc` does not know are null.
 struct MeasuresObject {
     measures: Measures,
+    errors: Option<Measures>,
     is_whole: bool,
 }
 
@@ -160,8 +177,9 @@ impl Serialize for MeasuresObject {
         if !self.is_whole {
             return LiveObject([live_bytes.into(), live_count.into()]).serialize(serializer);
         }
-        let mut object = serializer.serialize_struct("measures", 6)?;
+        let mut object = serializer.serialize_struct("measures", 12)?;
         measure_fields::<S>(&mut object, &self.measures)?;
+        error_fields::<S>(&mut object, self.errors.as_ref())?;
         object.end()
     }
 }
@@ -169,21 +187,29 @@ impl Serialize for MeasuresObject {
 /// The change of measures; those that a file of `tracemalloc` does not know are null.
 struct ChangeObject {
     change: Change,
+    variances: Option<Variances>,
     is_whole: bool,
 }
 
 impl Serialize for ChangeObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let errors = self.variances.map(|variances| variances.standard_errors());
+        let mut object = serializer.serialize_struct("change", 12)?;
         if !self.is_whole {
-            return LiveObject([self.change.live_bytes, self.change.live_count]).serialize(serializer);
+            live_fields::<S>(&mut object, [self.change.live_bytes, self.change.live_count])?;
+            if let Some(errors) = errors {
+                object.serialize_field("live_bytes_standard_error", &errors.live_bytes)?;
+                object.serialize_field("live_count_standard_error", &errors.live_count)?;
+            }
+            return object.end();
         }
-        let mut object = serializer.serialize_struct("change", 6)?;
         object.serialize_field("live_bytes", &self.change.live_bytes)?;
         object.serialize_field("live_count", &self.change.live_count)?;
         object.serialize_field("high_water_mark_bytes", &self.change.high_water_mark_bytes)?;
         object.serialize_field("high_water_mark_count", &self.change.high_water_mark_count)?;
         object.serialize_field("allocated_bytes", &self.change.allocated_bytes)?;
         object.serialize_field("allocated_count", &self.change.allocated_count)?;
+        error_fields::<S>(&mut object, errors.as_ref())?;
         object.end()
     }
 }

@@ -1,6 +1,6 @@
 //! The list of the groups that changed most.
 
-use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, OrderBy, Snapshot};
+use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, OrderBy, Snapshot, Variances};
 
 use crate::argument::ReportOptions;
 use crate::label::Label;
@@ -10,7 +10,7 @@ use crate::report::list::{
     Biggest, CALLERS_OF_STACK, COLUMNS_FOR_BAR, COLUMNS_FOR_COMPANION, COLUMNS_FOR_MARK, more_callers,
     rest_label,
 };
-use crate::report::{DEFAULT_TOP, Measure};
+use crate::report::{DEFAULT_TOP, Measure, margin};
 use crate::text;
 
 /// Headings of the columns.
@@ -19,6 +19,8 @@ const HEADINGS: [&str; 3] = ["change", "before", "after"];
 pub(super) struct Row {
     /// Change, before, after.
     pub(super) amounts: [String; 3],
+    /// How far the change may be off.
+    pub(super) margin: String,
     /// How the other half of the measure changed: blocks for bytes, bytes for allocations.
     pub(super) companion: String,
     pub(super) label: Label,
@@ -53,16 +55,26 @@ pub(super) fn write(
     if shown < differences.len() {
         let rest = &differences[shown..];
         let [old, new] = sums(rest);
+        let change = Change::between(&old, &new);
+        let variances: Option<Variances> = rest.iter().map(|row| row.change_variances(before, after)).sum();
         rows.push(Row {
             amounts: amounts(order, &old, &new),
-            companion: companion(order, &Change::between(&old, &new)),
+            margin: margin::of_change(order, &change, variances.as_ref()),
+            companion: companion(order, &change),
             label: rest_label(page, options.by, rest.len() as u64),
             below: Vec::new(),
         });
     }
+    margin::align(rows.iter_mut().map(|row| &mut row.margin));
     let layout = Layout::of(page, options.by, &rows, order, HEADINGS);
     layout.write(page, &rows);
-    let grown = differences[..shown].iter().find(|row| order.change(&row.change()) > 0)?;
+    margin::write_unsure(page, margin::WITHIN_ERROR, rows.iter().map(|row| &row.margin));
+    let has_grown = |row: &&Difference| {
+        let change = row.change();
+        let variances = row.change_variances(before, after);
+        order.change(&change) > 0 && !order.is_within_error(&change, variances.as_ref())
+    };
+    let grown = differences[..shown].iter().find(has_grown)?;
     Some(Biggest { group: grown.after()?.group.clone(), amount_columns: layout.amounts[0] })
 }
 
@@ -142,7 +154,10 @@ fn row(page: &Page, before: &Snapshot, after: &Snapshot, difference: &Difference
         }
         group => (label(page, old, group), Vec::new()),
     };
-    Row { amounts, companion: companion(order, &difference.change()), label, below }
+    let change = difference.change();
+    let variances = difference.change_variances(before, after);
+    let margin = margin::of_change(order, &change, variances.as_ref());
+    Row { amounts, margin, companion: companion(order, &change), label, below }
 }
 
 /// The name of a group, with the line that it was at if that is another one.
@@ -165,6 +180,7 @@ pub(super) struct Layout<'a> {
     headings: [&'a str; 3],
     companion_heading: &'static str,
     amounts: [usize; 3],
+    margin: usize,
     companion: usize,
     mark: usize,
 }
@@ -179,19 +195,22 @@ impl<'a> Layout<'a> {
         if page.columns < COLUMNS_FOR_COMPANION {
             amounts[1] = 0;
         }
+        let has_margins = rows.iter().any(|row| !row.margin.is_empty());
+        let margin = if has_margins { widest(margin::sign(page), &|row| &row.margin) } else { 0 };
         let companion = match page.columns {
             ..COLUMNS_FOR_BAR => 0,
             _ => widest(companion_heading, &|row| &row.companion),
         };
         let mark = if page.columns < COLUMNS_FOR_MARK || by == GroupBy::Thread { 0 } else { 3 };
-        Self { headings, companion_heading, amounts, companion, mark }
+        Self { headings, companion_heading, amounts, margin, companion, mark }
     }
 
     pub(super) fn write(&self, page: &mut Page, rows: &[Row]) {
-        page.line(&self.numbers(Style::Faint, self.headings, self.companion_heading));
+        let sign = margin::sign(page);
+        page.line(&self.numbers(Style::Faint, self.headings, sign, self.companion_heading));
         for row in rows {
             let amounts = row.amounts.each_ref().map(String::as_str);
-            let spans = self.numbers(Style::Plain, amounts, &row.companion);
+            let spans = self.numbers(Style::Plain, amounts, &row.margin, &row.companion);
             let blanks = spans.iter().map(|span| text::width(&span.text)).sum();
             self.write_name(page, spans, &row.label);
             for label in &row.below {
@@ -201,12 +220,18 @@ impl<'a> Layout<'a> {
     }
 
     /// The cells before the name.
-    fn numbers(&self, style: Style, amounts: [&str; 3], companion: &str) -> Vec<Span> {
+    fn numbers(&self, style: Style, amounts: [&str; 3], margin: &str, companion: &str) -> Vec<Span> {
         let mut spans = vec![Span::plain("  ")];
-        let cells = amounts.into_iter().chain([companion]);
-        let widths = self.amounts.into_iter().chain([self.companion]);
-        for (cell, width) in cells.zip(widths).filter(|&(_, width)| width > 0) {
-            let style = if matches!(cell, "new" | "gone") { Style::Faint } else { style };
+        let [change, before, after] = amounts;
+        let cells = [change, margin, before, after, companion];
+        let widths =
+            [self.amounts[0], self.margin, self.amounts[1], self.amounts[2], self.companion].into_iter();
+        for (cell, width) in cells.into_iter().zip(widths).filter(|&(_, width)| width > 0) {
+            let style = match cell {
+                "new" | "gone" => Style::Faint,
+                unsure if unsure.ends_with(margin::UNSURE) => Style::Warning,
+                _ => style,
+            };
             spans.extend([Span::right(style, cell, width), Span::plain("  ")]);
         }
         spans

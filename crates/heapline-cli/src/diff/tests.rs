@@ -61,6 +61,73 @@ pub(super) fn two_runs() -> [SyntheticCapture; 2] {
     [before, after]
 }
 
+/// The same, sampled every 512 KiB: as many samples of each site as there are on average, at least one.
+pub(super) fn two_sampled_runs() -> [SyntheticCapture; 2] {
+    two_runs().map(fixture::sampled_from)
+}
+
+#[test]
+fn changes_within_their_error_are_marked() {
+    let [before, after] = two_sampled_runs();
+    let options = ReportOptions { top: Some(5), ..options(GroupBy::Line) };
+    let terminal = Terminal { width: Some(80), unicode: true, ..Terminal::plain() };
+    assert_shows(
+        &show([&before, &after], &options, &terminal),
+        "
+before: app.py, 12.4 s, sampled every 524.3 kB, nothing lost
+  estimates from 184 samples, ± one standard error (95 % are within two)
+after:  app.py, 12.4 s, sampled every 524.3 kB, nothing lost
+  estimates from 112 samples, ± one standard error (95 % are within two)
+
+                    before    after    change       ±
+  live at the end  98.0 MB  59.4 MB  -38.6 MB  9.2 MB  -39 %
+  high-water mark  98.0 MB  59.4 MB  -38.6 MB  9.2 MB  -39 %
+  largest RSS       201 MB   207 MB   +6.0 MB           +3 %
+  allocations      303,474  141,123  -162,351  28,697  -53 %
+
+Change of live memory, by line
+    change        ±   before    after
+  -24.7 MB  5.1 MB   24.7 MB     gone  std pickle.py:1713  _Unpickler.load_build
+  -21.2 MB  7.3 MB   61.3 MB  40.1 MB  pkg docutils/nodes.py:1402  Node.deepcopy
+   +4.0 MB  3.6 MB?  10.0 MB  14.0 MB  app app.py:35 (was :31)  load_glossary
+   +3.3 MB  1.9 MB?      new   3.3 MB  pkg docutils/nodes.py:808  Node.walk
+    +500 B  1.6 MB?   2.0 MB   2.0 MB  pkg docutils/nodes.py:707  Node.astext
+     +10 B  2.3 kB?      0 B     10 B      … and 1 more line
+  ? within its error (less than two standard errors): may be chance
+",
+    );
+}
+
+#[test]
+fn an_exact_and_an_estimated_recording_can_be_compared() {
+    let ([before, _], [_, after]) = (two_runs(), two_sampled_runs());
+    let shown = show([&before, &after], &options(GroupBy::Line), &Terminal::plain());
+    for said in [
+        "\nrecorded in different ways: exact before, estimated after\n",
+        "\n  live at the end  98.0 MB  59.4 MB  -38.6 MB  5.6 MB  -39 %\n",
+        // Only the one side is uncertain.
+        "\n   +4.0 MB  2.7 MB?  10.0 MB  14.0 MB  app app.py:35 (was :31)  load_glossary\n",
+        // Its absence is uncertain, too.
+        "\n  -24.7 MB  3.6 MB   24.7 MB     gone  std pickle.py:1713  _Unpickler.load_build\n",
+    ] {
+        assert!(shown.contains(said), "{said}\n{shown}");
+    }
+}
+
+#[test]
+fn differences_of_estimates_are_not_wider_than_the_terminal() {
+    let captures = two_sampled_runs();
+    for columns in 40..130 {
+        for (&by, unicode) in GroupBy::ALL.iter().flat_map(|by| [(by, true), (by, false)]) {
+            let terminal = Terminal { width: Some(columns), unicode, ..Terminal::plain() };
+            let shown = show([&captures[0], &captures[1]], &options(by), &terminal);
+            for line in shown.lines() {
+                assert!(width(line) <= columns, "{columns}: {line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn eighty_columns_of_ascii() {
     let [before, after] = two_runs();

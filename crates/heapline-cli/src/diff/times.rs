@@ -46,6 +46,7 @@ pub(super) fn write(page: &mut Page, times: &Times<'_>, options: &ReportOptions)
         let (before, after) = (sum(|row| row.before), sum(|row| row.after));
         rows.push(Row {
             amounts: amounts(before, after),
+            margin: String::new(),
             companion: companion(before, after),
             label: rest_label(page, options.by, rest.len() as u64),
             below: Vec::new(),
@@ -53,7 +54,7 @@ pub(super) fn write(page: &mut Page, times: &Times<'_>, options: &ReportOptions)
     }
     let headings = ["change", &headings[0], &headings[1]];
     Layout::of(page, options.by, &rows, OrderBy::LiveBytes, headings).write(page, &rows);
-    write_resolution(page, interval.growth.resolution_ns, interval.is_exact);
+    write_resolution(page, snapshot, interval.growth.resolution_ns, interval.is_exact);
 }
 
 fn title(page: &Page, options: &ReportOptions) -> String {
@@ -74,11 +75,12 @@ fn write_totals(page: &mut Page, times: &Times<'_>, options: &ReportOptions, hea
             signed(old, amount),
             signed(new, amount),
             number::change(change, amount),
+            String::new(),
             u64::try_from(old).map_or_else(|_| String::new(), |old| number::relative_change(change, old)),
         ]
     };
     let [from, to] = headings.clone();
-    let mut rows = vec![[String::new(), from, to, "change".to_owned(), String::new()]];
+    let mut rows = vec![[String::new(), from, to, "change".to_owned(), String::new(), String::new()]];
     let (before, after) = (interval.before, interval.after);
     let live = if options.filters.is_empty() { "live" } else { "live, filtered" };
     rows.push(cells(live, before.bytes, after.bytes, number::bytes));
@@ -136,6 +138,7 @@ fn row(page: &Page, snapshot: &Snapshot, row: &IntervalRow) -> Row {
     let label = if row.below { below(label, &named) } else { label };
     Row {
         amounts: amounts(row.before, row.after),
+        margin: String::new(),
         companion: companion(row.before, row.after),
         label,
         below: lines,

@@ -60,6 +60,8 @@ fn the_whole_report() {
             "sampling_interval_bytes": null,
             "format_version": 1,
         },
+        "sampling": null,
+        "recorder": { "cpu_ns": null, "process_cpu_ns": null, "share": null, "bytes": null },
         "totals": {
             "live_bytes": 5_000_000,
             "live_count": 50,
@@ -69,6 +71,7 @@ fn the_whole_report() {
             "allocated_count": 50,
             "high_water_mark_ns": 9_800_000_000_u64,
             "high_water_mark_rss_bytes": 201_400_000,
+            "high_water_mark_bias_bytes": 0,
             "start_rss_bytes": null,
             "rss_bytes": null,
             "max_rss_bytes": null,
@@ -192,6 +195,50 @@ fn an_unfinished_sampled_recording_says_so() {
 }
 
 #[test]
+fn estimates_have_errors() {
+    let mut capture = fixture::sampled();
+    capture.sample(4_000_000_000, 1_048_576);
+    (capture.header.own_cpu_ns, capture.header.process_cpu_ns) = (3_000_000, 1_200_000_000);
+    capture.header.own_bytes = 70_000;
+    let snapshot = fixture::snapshot(&capture);
+    let report = report(&snapshot, &ReportOptions::default());
+    let intervals = json!([
+        { "time_ns": 0, "interval_bytes": 524_288 },
+        { "time_ns": 4_000_000_000_u64, "interval_bytes": 1_048_576 },
+    ]);
+    let expected = json!({
+        "interval_bytes": 1_048_576,
+        "widest_interval_bytes": 1_048_576,
+        "sample_count": 282,
+        "intervals": intervals,
+    });
+    assert_eq!(report["sampling"], expected);
+    let expected =
+        json!({ "cpu_ns": 3_000_000, "process_cpu_ns": 1_200_000_000, "share": 0.0025, "bytes": 70_000 });
+    assert_eq!(report["recorder"], expected);
+    let site = &report["sites"][0];
+    assert_eq!(
+        site["high_water_mark_bytes_standard_error"], 5_691_731,
+        "of 40, 19 and 2.2 MB in samples of 0.5 MB"
+    );
+    // Groups divide variances as they divide what was allocated.
+    let squares = |key: &str| -> f64 {
+        let sites = report["sites"].as_array().expect("an array").iter();
+        sites.map(|site| site[key].as_f64().expect("a number").powi(2)).sum()
+    };
+    for measure in MEASURES {
+        let key = format!("{measure}_standard_error");
+        let total = report["totals"][&key].as_f64().expect("a number");
+        assert!((squares(&key).sqrt() - total).abs() < 5.0, "{key}: {total}");
+    }
+    let bias = snapshot.totals().high_water_mark_bias_bytes;
+    assert!(bias > 0 && report["totals"]["high_water_mark_bias_bytes"] == bias);
+    let exact = fixture::snapshot(&fixture::builder());
+    let exact = self::report(&exact, &ReportOptions::default()).to_string();
+    assert!(!exact.contains("standard_error"), "exact numbers have no error");
+}
+
+#[test]
 fn a_child_and_what_is_left_out_are_said() {
     let mut capture = fixture::builder();
     capture.meta(MetaKey::FreeLists, "first_site");
@@ -211,7 +258,7 @@ fn a_child_and_what_is_left_out_are_said() {
 #[test]
 fn the_reference_names_every_key_and_loss() {
     const PAGE: &str = include_str!("../../../../docs/reference/report-json.md");
-    let report = report(&fixture::snapshot(&fixture::builder()), &ReportOptions::default());
+    let report = report(&fixture::snapshot(&fixture::sampled()), &ReportOptions::default());
     let section = |heading: &str| {
         let (_, rest) = PAGE.split_once(heading).unwrap_or_else(|| panic!("no section {heading}"));
         rest.split("\n## ").next().and_then(|rest| rest.split("\n### ").next()).unwrap_or(rest)
@@ -219,6 +266,9 @@ fn the_reference_names_every_key_and_loss() {
     for (heading, object) in [
         ("\n## The object\n", &report),
         ("\n### `process`\n", &report["process"]),
+        ("\n### `sampling`\n", &report["sampling"]),
+        ("\n### `sampling`\n", &report["sampling"]["intervals"][0]),
+        ("\n### `recorder`\n", &report["recorder"]),
         ("\n### `totals`\n", &report["totals"]),
         ("\n### `timeline`\n", &report["timeline"]),
         ("\n### An entry of `sites`\n", &report["sites"][0]),

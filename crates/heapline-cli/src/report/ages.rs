@@ -3,6 +3,7 @@
 use heapline_analyze::{GroupBy, Snapshot};
 
 use super::list::COLUMNS_FOR_MARK;
+use super::margin;
 use crate::argument::ReportOptions;
 use crate::label::Label;
 use crate::number;
@@ -73,6 +74,9 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
             spans.extend(label.spans(room, None, page.unicode));
         }
         page.line(&spans);
+    }
+    if let Some(samples) = snapshot.process().sampling.samples() {
+        margin::write_bounds(page, samples);
     }
     let behind = snapshot.process().duration_ns.saturating_sub(ages.at_ns);
     if behind > ages.at_ns / 100 && behind > 20_000_000 {

@@ -4,6 +4,7 @@ use heapline_analyze::{Group, Growth, LiveChange, Snapshot};
 
 use super::DEFAULT_TOP;
 use super::list::COLUMNS_FOR_MARK;
+use super::margin;
 use crate::argument::ReportOptions;
 use crate::label::Label;
 use crate::number;
@@ -68,7 +69,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         labels.insert(head, Label::words(format!("{} and {more}", text::ellipsis(page.unicode))));
     }
     write_rows(page, &rows, &labels);
-    write_resolution(page, growth.resolution_ns, growth.is_exact);
+    write_resolution(page, snapshot, growth.resolution_ns, growth.is_exact);
 }
 
 fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
@@ -130,8 +131,15 @@ fn title(page: &Page, options: &ReportOptions, asked: Asked, growth: &Growth) ->
 }
 
 /// How exact numbers of a time are.
-pub(crate) fn write_resolution(page: &mut Page, resolution_ns: u64, is_exact: bool) {
+pub(crate) fn write_resolution(page: &mut Page, snapshot: &Snapshot, resolution_ns: u64, is_exact: bool) {
     let apart = number::duration(resolution_ns);
+    if let Some(samples) = snapshot.process().sampling.samples() {
+        let small =
+            if is_exact { "" } else { "; small changes are only known by a caller ('below') or in sum" };
+        page.paragraph(Style::Faint, &format!("times to within {apart}{small}"), 2);
+        margin::write_bounds(page, samples);
+        return;
+    }
     let text = if is_exact {
         format!("exact to within {apart}")
     } else {

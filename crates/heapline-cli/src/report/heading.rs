@@ -1,10 +1,10 @@
 //! What ran, how it was recorded, what was lost, and the numbers of the process as a whole.
 
-use heapline_analyze::{Process, Sampling, Snapshot, Status, Totals};
+use heapline_analyze::{Process, RecorderCost, Samples, Sampling, Snapshot, Status, Totals};
 
 use crate::number;
 use crate::page::{self, Page, Span, Style};
-use crate::report::sparkline;
+use crate::report::{margin, sparkline};
 use crate::shorten;
 
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
@@ -15,6 +15,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
         page.paragraph(Style::Plain, text, 2);
     } else {
         write_totals(page, snapshot);
+        write_cost(page, &snapshot.process().recorder_cost);
         sparkline::write(page, snapshot);
     }
 }
@@ -23,6 +24,9 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
 pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) {
     let process = snapshot.process();
     write_run(page, lead, process, snapshot.losses().is_empty());
+    if let Some(samples) = process.sampling.samples() {
+        write_samples(page, samples);
+    }
     for loss in snapshot.losses() {
         let text = page.printable(&format!("  lost: {}", loss.describe()));
         page.paragraph(Style::Warning, &text, 8);
@@ -66,10 +70,15 @@ fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
 
 /// `heapline: app.py, 12.4 s, exact, nothing lost`
 fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
-    let sampling = match process.sampling {
+    let sampling = match &process.sampling {
         Sampling::Exact => "exact".to_owned(),
-        Sampling::Sampled { interval_bytes } => {
-            format!("sampled every {} (estimates)", number::bytes(interval_bytes))
+        Sampling::Sampled(samples) => {
+            let narrowest = samples.intervals.iter().map(|interval| interval.interval_bytes).min();
+            let widest = samples.widest_interval_bytes;
+            match narrowest.filter(|narrowest| *narrowest < widest) {
+                Some(from) => format!("sampled every {} to {}", number::bytes(from), number::bytes(widest)),
+                None => format!("sampled every {}", number::bytes(samples.interval_bytes)),
+            }
         }
     };
     let known = if process.program.is_empty() { "unknown program" } else { &process.program };
@@ -92,6 +101,32 @@ fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
     page.clauses(&[line], 2);
 }
 
+/// `estimates from 12,345 samples, ± one standard error (95 % are within two)`
+fn write_samples(page: &mut Page, samples: &Samples) {
+    let count = number::counted(samples.sample_count, "sample", "samples");
+    let sign = margin::sign(page);
+    let text = format!("  estimates from {count}, {sign} one standard error (95 % are within two)");
+    page.paragraph(Style::Plain, &text, 4);
+}
+
+/// `recorder's own cost: 12 ms of 1.2 s of CPU time (1.0 %), 3.2 MB of memory`, as far as the capture knows.
+fn write_cost(page: &mut Page, cost: &RecorderCost) {
+    let cpu = cost.cpu_ns.map(|cpu_ns| {
+        let own = number::duration(cpu_ns);
+        match (cost.process_cpu_ns, cost.share()) {
+            (Some(process_cpu_ns), Some(share)) => {
+                format!("{own} of {} CPU time ({:.1} %)", number::duration(process_cpu_ns), share * 100.0)
+            }
+            _ => format!("{own} CPU time"),
+        }
+    });
+    let memory = cost.bytes.map(|bytes| format!("{} of memory", number::bytes(bytes)));
+    let parts: Vec<String> = [cpu, memory].into_iter().flatten().collect();
+    if !parts.is_empty() {
+        page.paragraph(Style::Plain, &format!("recorder's own cost: {}", parts.join(", ")), 2);
+    }
+}
+
 fn words(text: &str) -> Vec<Span> {
     page::words(Style::Plain, text)
 }
@@ -99,19 +134,40 @@ fn words(text: &str) -> Vec<Span> {
 /// `high-water mark 148.2 MB of Python memory at 9.8 s (RSS 201 MB) | at the end 12.1 MB | 41,203,117 allocations`
 fn write_totals(page: &mut Page, snapshot: &Snapshot) {
     let totals = snapshot.totals();
-    let strong = |value: u64| Span::new(Style::Strong, number::bytes(value));
+    let errors = totals.standard_errors();
+    let strong = |page: &Page, value: u64, error: Option<u64>| {
+        let error = margin::behind_bytes(page, error);
+        Span::new(Style::Strong, format!("{}{error}", number::bytes(value)))
+    };
 
     let mut mark = words("high-water mark");
-    mark.push(strong(totals.high_water_mark_bytes));
+    let error = errors.map(|errors| errors.high_water_mark_bytes);
+    mark.push(strong(page, totals.high_water_mark_bytes, error));
     mark.extend(words(&format!("of Python memory at {}", number::duration(totals.high_water_mark_ns))));
     if let Some(rss_bytes) = totals.high_water_mark_rss_bytes {
         mark.extend(words(&format!("(RSS {})", number::bytes_rounded(rss_bytes))));
     }
     let mut live = words(if snapshot.process().status == Status::Finished { "at the end" } else { "live" });
-    live.push(strong(totals.live_bytes));
-    let allocations = words(&number::counted(totals.allocated_count, "allocation", "allocations"));
+    live.push(strong(page, totals.live_bytes, errors.map(|errors| errors.live_bytes)));
+    let allocations = match errors {
+        None => words(&number::counted(totals.allocated_count, "allocation", "allocations")),
+        Some(errors) => {
+            let (count, error) =
+                (number::count(totals.allocated_count), number::count(errors.allocated_count));
+            vec![Span::plain(format!("{count} {} {error} allocations", margin::sign(page)))]
+        }
+    };
     let all = [mark, live, allocations];
-    if page.fits(&all) {
+    if errors.is_some() {
+        page.clauses(&all[..1], 2);
+        if totals.high_water_mark_bias_bytes > 0 {
+            let bias = number::bytes_rounded(totals.high_water_mark_bias_bytes);
+            let text =
+                format!("  on average too large, by {bias} at most: it is the largest of many estimates");
+            page.paragraph(Style::Plain, &text, 4);
+        }
+        page.clauses(&all[1..], 2);
+    } else if page.fits(&all) {
         page.clauses(&all, 2);
     } else {
         page.clauses(&all[..1], 2);

@@ -1,8 +1,8 @@
 //! The list of the biggest groups.
 
-use heapline_analyze::{Group, GroupBy, Measures, OrderBy, Snapshot, Statistic, Status, Trends};
+use heapline_analyze::{Group, GroupBy, Measures, OrderBy, Snapshot, Statistic, Status, Trends, Variances};
 
-use super::Measure;
+use super::{Measure, margin};
 use crate::argument::ReportOptions;
 use crate::label::Label;
 use crate::number;
@@ -15,6 +15,8 @@ pub(crate) const CALLERS_OF_STACK: usize = 4;
 const SHARE: &str = "share";
 /// Heading of what will become of groups.
 const TREND: &str = "trend";
+/// Columns more that a list of estimates with trends needs for its second column of numbers.
+const COLUMNS_FOR_MARGIN: usize = 20;
 /// Columns of a terminal from which on a list marks whose code it is ...
 pub(crate) const COLUMNS_FOR_MARK: usize = 60;
 /// ... has a second column of numbers ...
@@ -29,6 +31,8 @@ const COLUMNS_FOR_ALIGNMENT: usize = 110;
 
 struct Row {
     amount: String,
+    /// How far the amount may be off.
+    margin: String,
     share: String,
     eighths: usize,
     companion: String,
@@ -85,11 +89,12 @@ pub(super) fn write(
         .map(|statistic| row(page, snapshot, statistic, trends, (&measure, whole, bar_columns)))
         .collect();
     if shown < statistics.len() {
-        let rest = statistics[shown..].iter().map(|statistic| statistic.measures).sum();
-        rows.push(rest_row(page, options.by, (statistics.len() - shown) as u64, &rest, &measure, whole));
+        rows.push(rest_row(page, options.by, &statistics[shown..], &measure, whole));
     }
+    margin::align(rows.iter_mut().map(|row| &mut row.margin));
     let layout = Layout::of(page, options.by, &rows, &measure, bar_columns);
     layout.write(page, &rows, &measure);
+    margin::write_unsure(page, margin::FEW_SAMPLES, rows.iter().map(|row| &row.margin));
     let group = statistics.into_iter().next()?.group;
     Some(Biggest { group, amount_columns: layout.amount })
 }
@@ -128,6 +133,7 @@ fn row(
     }
     Row {
         amount: measure.amount(&statistic.measures),
+        margin: margin::relative(measure.order, value, statistic.variances.as_ref()),
         share: number::share(value, whole),
         eighths: number::eighths(value, whole, bar_columns),
         companion: measure.companion(&statistic.measures),
@@ -143,14 +149,18 @@ pub(crate) fn more_callers(page: &Page, count: u64) -> Option<Label> {
     (count > 0).then(|| Label::words(format!("{} {callers}", text::ellipsis(page.unicode))))
 }
 
-fn rest_row(page: &Page, by: GroupBy, groups: u64, rest: &Measures, measure: &Measure, whole: u64) -> Row {
+fn rest_row(page: &Page, by: GroupBy, rest: &[Statistic], measure: &Measure, whole: u64) -> Row {
+    let sum: Measures = rest.iter().map(|statistic| statistic.measures).sum();
+    let variances: Option<Variances> = rest.iter().map(|statistic| statistic.variances).sum();
+    let value = measure.order.value(&sum);
     Row {
-        amount: measure.amount(rest),
-        share: number::share(measure.order.value(rest), whole),
+        amount: measure.amount(&sum),
+        margin: margin::relative(measure.order, value, variances.as_ref()),
+        share: number::share(value, whole),
         eighths: 0,
-        companion: measure.companion(rest),
+        companion: measure.companion(&sum),
         trend: String::new(),
-        label: rest_label(page, by, groups),
+        label: rest_label(page, by, rest.len() as u64),
         below: Vec::new(),
     }
 }
@@ -173,6 +183,7 @@ pub(crate) fn rest_label(page: &Page, by: GroupBy, groups: u64) -> Label {
 /// Widths of the columns; 0 for one that is left out.
 struct Layout {
     amount: usize,
+    margin: usize,
     share: usize,
     bar: usize,
     companion: usize,
@@ -191,20 +202,21 @@ impl Layout {
             rows.iter().map(|row| text::width(cell(row))).fold(text::width(heading), usize::max)
         };
         let (amount_heading, companion_heading) = measure.headings();
+        let has_margins = rows.iter().any(|row| !row.margin.is_empty());
+        let has_trends = page.columns >= COLUMNS_FOR_TREND && rows.iter().any(|row| !row.trend.is_empty());
+        let columns_for_companion =
+            COLUMNS_FOR_COMPANION + if has_margins && has_trends { COLUMNS_FOR_MARGIN } else { 0 };
         let mut layout = Self {
             amount: widest(amount_heading, &|row| &row.amount),
+            margin: if has_margins { widest(margin::sign(page), &|row| &row.margin) } else { 0 },
             share: widest(SHARE, &|row| &row.share),
             bar: if page.unicode { bar_columns } else { 0 },
-            companion: if page.columns < COLUMNS_FOR_COMPANION {
+            companion: if page.columns < columns_for_companion {
                 0
             } else {
                 widest(companion_heading, &|row| &row.companion)
             },
-            trend: if page.columns < COLUMNS_FOR_TREND || rows.iter().all(|row| row.trend.is_empty()) {
-                0
-            } else {
-                widest(TREND, &|row| &row.trend)
-            },
+            trend: if has_trends { widest(TREND, &|row| &row.trend) } else { 0 },
             mark: if page.columns < COLUMNS_FOR_MARK || by == GroupBy::Thread { 0 } else { 3 },
             name: 0,
             place: None,
@@ -224,6 +236,7 @@ impl Layout {
         let column = |width: usize, gap: usize| if width == 0 { 0 } else { width + gap };
         2 + self.amount
             + 2
+            + column(self.margin, 2)
             + self.share
             + 2
             + column(self.bar, 2)
@@ -234,9 +247,10 @@ impl Layout {
 
     fn write(&self, page: &mut Page, rows: &[Row], measure: &Measure) {
         let (amount, companion) = measure.headings();
-        page.line(&self.numbers(Style::Faint, [amount, SHARE, "", companion, TREND]));
+        page.line(&self.numbers(Style::Faint, [amount, margin::sign(page), SHARE, "", companion, TREND]));
         for row in rows {
-            let cells = [&row.amount, &row.share, &bar(row.eighths), &row.companion, &row.trend];
+            let bar = bar(row.eighths);
+            let cells = [&row.amount, &row.margin, &row.share, &bar, &row.companion, &row.trend];
             let spans = self.numbers(Style::Plain, cells.map(String::as_str));
             self.write_name(page, spans, &row.label);
             for label in &row.below {
@@ -247,15 +261,14 @@ impl Layout {
     }
 
     /// The cells before the name.
-    fn numbers(&self, style: Style, cells: [&str; 5]) -> Vec<Span> {
-        let [amount, share, bar, companion, trend] = cells;
-        let mut spans = vec![
-            Span::plain("  "),
-            Span::right(style, amount, self.amount),
-            Span::plain("  "),
-            Span::right(style, share, self.share),
-            Span::plain("  "),
-        ];
+    fn numbers(&self, style: Style, cells: [&str; 6]) -> Vec<Span> {
+        let [amount, margin, share, bar, companion, trend] = cells;
+        let mut spans = vec![Span::plain("  "), Span::right(style, amount, self.amount), Span::plain("  ")];
+        if self.margin > 0 {
+            let style = if margin.ends_with(margin::UNSURE) { Style::Warning } else { style };
+            spans.extend([Span::right(style, margin, self.margin), Span::plain("  ")]);
+        }
+        spans.extend([Span::right(style, share, self.share), Span::plain("  ")]);
         if self.bar > 0 {
             spans.extend([Span::left(Style::Bar, bar, self.bar), Span::plain("  ")]);
         }

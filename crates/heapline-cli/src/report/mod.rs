@@ -6,6 +6,7 @@ mod closing;
 mod growing;
 pub(crate) mod heading;
 pub(crate) mod list;
+pub(crate) mod margin;
 mod sparkline;
 pub(crate) mod tree;
 

@@ -1,14 +1,19 @@
 //! Tests of the JSON difference against its documented schema.
 
 use heapline_analyze::OrderBy;
+use heapline_analyze::testing::SyntheticCapture;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::diff::tests::two_runs;
+use crate::diff::tests::{two_runs, two_sampled_runs};
 use crate::fixture;
 
 fn diff(options: &ReportOptions) -> Value {
-    let [before, after] = two_runs().map(|capture| fixture::snapshot(&capture));
+    diff_of(&two_runs(), options)
+}
+
+fn diff_of(captures: &[SyntheticCapture; 2], options: &ReportOptions) -> Value {
+    let [before, after] = captures.each_ref().map(fixture::snapshot);
     let mut out = Vec::new();
     write(&before, &after, options, &mut out).expect("a writer that does not fail");
     assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
@@ -59,6 +64,7 @@ fn a_row_has_both_sides_and_the_change() {
         "before": measures(9_950_000, 12),
         "after": measures(13_950_000, 12),
         "change": measures(4_000_000, 0),
+        "within_error": false,
     });
     assert_eq!(sites[2], expected);
     assert_eq!((&sites[0]["before_line"], &sites[0]["line"]), (&Value::Null, &json!(1713)));
@@ -78,7 +84,7 @@ fn every_grouping_has_its_keys() {
             GroupBy::Stack => vec!["frames", "thread", "before_frames"],
             GroupBy::Thread => vec!["thread"],
         };
-        let mut expected = [&own[..], &["status", "before", "after", "change"]].concat();
+        let mut expected = [&own[..], &["status", "before", "after", "change", "within_error"]].concat();
         expected.sort_unstable();
         let diff = diff(&by(grouping));
         for site in diff["sites"].as_array().expect("an array") {
@@ -109,6 +115,36 @@ fn stacks_hold_their_frames_of_both_sides() {
 }
 
 #[test]
+fn differences_of_estimates_have_errors() {
+    let diff = diff_of(&two_sampled_runs(), &by(GroupBy::Line));
+    assert_eq!(diff["before"]["sampling"]["interval_bytes"], 524_288);
+    let within: Vec<_> =
+        diff["sites"].as_array().expect("an array").iter().map(|site| &site["within_error"]).collect();
+    assert_eq!(within, [false, false, true, true, true, true], "sorted by size");
+    let moved = &diff["sites"][2];
+    // 9.95 MB in 18 samples and 13.95 MB in 26.
+    assert_eq!(moved["before"]["live_bytes_standard_error"], 2_345_237);
+    assert_eq!(moved["after"]["live_bytes_standard_error"], 2_735_820);
+    assert_eq!(moved["change"]["live_bytes_standard_error"], 3_603_450);
+    // 24.7 MB in 47 samples, and no sample afterwards: at most as uncertain as 24.7 MB in samples of 512 KiB.
+    assert_eq!(diff["sites"][0]["status"], "gone");
+    assert_eq!(diff["sites"][0]["change"]["live_bytes_standard_error"], 5_092_205);
+    assert!(diff["within_error"] == false && diff["change"]["live_bytes_standard_error"].is_u64());
+    let exact = self::diff(&by(GroupBy::Line));
+    assert!(!exact.to_string().contains("standard_error") && exact["before"]["sampling"].is_null());
+}
+
+#[test]
+fn an_exact_recording_adds_no_error() {
+    let ([exact, _], [_, sampled]) = (two_runs(), two_sampled_runs());
+    let diff = diff_of(&[exact, sampled], &by(GroupBy::Line));
+    let moved = &diff["sites"][2];
+    assert_eq!(moved["change"]["live_bytes_standard_error"], moved["after"]["live_bytes_standard_error"]);
+    assert!(moved["before"]["live_bytes_standard_error"].is_null());
+    assert_eq!((&diff["before"]["sampling"], &moved["within_error"]), (&Value::Null, &json!(true)));
+}
+
+#[test]
 fn the_reference_names_every_key() {
     const PAGE: &str = include_str!("../../../../../docs/reference/diff-json.md");
     let section = |heading: &str| {
@@ -116,7 +152,7 @@ fn the_reference_names_every_key() {
         rest.split("\n## ").next().and_then(|rest| rest.split("\n### ").next()).unwrap_or(rest)
     };
     for &grouping in GroupBy::ALL {
-        let diff = diff(&by(grouping));
+        let diff = diff_of(&two_sampled_runs(), &by(grouping));
         for (heading, object) in [
             ("\n## The object\n", &diff),
             ("\n### `before` and `after`\n", &diff["before"]),

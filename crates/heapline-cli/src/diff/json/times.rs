@@ -119,15 +119,24 @@ pub(super) struct LiveObject(pub(super) [i128; 2]);
 
 impl Serialize for LiveObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let unknown: Option<u64> = None;
         let mut object = serializer.serialize_struct("measures", 6)?;
-        object.serialize_field("live_bytes", &self.0[0])?;
-        object.serialize_field("live_count", &self.0[1])?;
-        for key in ["high_water_mark_bytes", "high_water_mark_count", "allocated_bytes", "allocated_count"] {
-            object.serialize_field(key, &unknown)?;
-        }
+        live_fields::<S>(&mut object, self.0)?;
         object.end()
     }
+}
+
+/// Adds the two measures that are known; the others are null.
+pub(super) fn live_fields<S: Serializer>(
+    object: &mut S::SerializeStruct,
+    [bytes, count]: [i128; 2],
+) -> Result<(), S::Error> {
+    let unknown: Option<u64> = None;
+    object.serialize_field("live_bytes", &bytes)?;
+    object.serialize_field("live_count", &count)?;
+    for key in ["high_water_mark_bytes", "high_water_mark_count", "allocated_bytes", "allocated_count"] {
+        object.serialize_field(key, &unknown)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,13 +21,13 @@ fn what_was_lost_stands_on_top() {
     assert_shows(
         heading,
         "
-heapline: app.py, last seen at 12.4 s, sampled every 524.3 kB (estimates),
-  with losses:
+heapline: app.py, last seen at 12.4 s, sampled every 524.3 kB, with losses:
+  estimates from 0 samples, +/- one standard error (95 % are within two)
   lost: 1 allocation had its outermost frames cut off: the stack was too deep
   lost: 3 forked children, whose allocations are not in this capture
 the program was still running, or was killed: numbers are of that instant
-high-water mark 148.1 MB of Python memory at 9.8 s (RSS 201 MB)
-live 148.1 MB | 458,208 allocations",
+high-water mark 148.1 MB +/- 8.8 MB of Python memory at 9.8 s (RSS 201 MB)
+live 148.1 MB +/- 8.8 MB | 458,208 +/- 31,025 allocations",
     );
 }
 
