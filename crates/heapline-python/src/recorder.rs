@@ -11,11 +11,11 @@ use heapline_analyze::Filter;
 use heapline_cli::Sampling;
 use heapline_format::MetaKey;
 use heapline_trace::{FrameAccess, Limits};
-use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyCFunction, PyInt};
+use pyo3::types::PyCFunction;
 
 use crate::error::{self, TracingError};
 use crate::facts;
@@ -111,10 +111,10 @@ pub(crate) fn start(
 /// How few blocks are recorded, from Python's arguments.
 fn sampling(interval: Option<&Bound<'_, PyAny>>, most_overhead: Option<f64>) -> PyResult<Option<Sampling>> {
     let interval = interval
-        .map(|interval| {
+        .map(|interval| match interval.extract::<u64>() {
             // Whole numbers that no machine can count to are out of range like others.
-            let number: Bound<'_, PyInt> = interval.call_method0("__index__")?.cast_into()?;
-            Ok::<_, PyErr>(number.extract::<u64>().unwrap_or(if number.lt(0)? { 0 } else { u64::MAX }))
+            Err(error) if error.is_instance_of::<PyOverflowError>(interval.py()) => Ok(0),
+            interval => interval,
         })
         .transpose()?;
     Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])
