@@ -33,7 +33,7 @@ impl Sampling {
         }
         match interval {
             Some(interval) if !(1..=widest).contains(&interval) => Err(format!(
-                "{interval_name} must be from 1 byte, which records every allocation, to {widest} (1 GiB), not {interval}"
+                "{interval_name} must be from 1 byte, which records every allocation, to {widest} (1 GiB)"
             )),
             Some(1) if most_overhead.is_some() => Err(format!(
                 "{overhead_name} needs samples: every allocation is recorded where {interval_name} is 1"

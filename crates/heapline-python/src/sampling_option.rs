@@ -1,10 +1,10 @@
 //! How few blocks are recorded, as Python and the environment say it.
 
 use heapline_cli::Sampling;
+#[cfg(recordable)]
+use pyo3::exceptions::PyOverflowError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-#[cfg(recordable)]
-use pyo3::types::PyInt;
 
 /// The same from Python's arguments; `None` for all.
 #[cfg(recordable)]
@@ -13,10 +13,12 @@ pub(crate) fn of(
     most_overhead: Option<f64>,
 ) -> PyResult<Option<Sampling>> {
     let interval = interval
-        .map(|interval| {
+        .map(|interval| match interval.extract::<u64>() {
             // Whole numbers that no machine can count to are out of range like others.
-            let number: Bound<'_, PyInt> = interval.call_method0("__index__")?.cast_into()?;
-            Ok::<_, PyErr>(number.extract::<u64>().unwrap_or(if number.lt(0)? { 0 } else { u64::MAX }))
+            Err(error) if error.is_instance_of::<PyOverflowError>(interval.py()) => {
+                Ok(if interval.lt(0)? { 0 } else { u64::MAX })
+            }
+            interval => interval,
         })
         .transpose()?;
     Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])

@@ -20,6 +20,7 @@ use crate::errno::preserving_errno;
 use crate::got;
 use crate::hooks;
 use crate::remote;
+use crate::sampler;
 use crate::session::Session;
 use crate::thread_local;
 
@@ -181,6 +182,7 @@ unsafe extern "C" fn before() {
     if is_stray() {
         OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
+    sampler::before_fork();
 }
 
 unsafe extern "C" fn in_parent() {
@@ -203,6 +205,7 @@ unsafe extern "C" fn in_child() {
         remote::reset_after_fork();
         got::reset_after_fork();
     }
+    sampler::in_child();
     SESSION.store(std::ptr::null_mut(), Ordering::Relaxed);
     SESSION.inherited.store(std::ptr::null_mut(), Ordering::Relaxed);
     let session = OWNED.load(Ordering::Relaxed);

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::thread_local::ThreadLocal;
+use crate::thread_local::{self, ThreadLocal};
 use crate::weight::Weight;
 
 /// Bytes that a thread allocates at most between two looks.
@@ -31,6 +31,21 @@ pub(crate) fn begin(interval: u64, seed: Option<u64>) {
     debug_assert!((1..=WIDEST_INTERVAL).contains(&interval));
     SEED.store(seed.unwrap_or_else(random_seed), Ordering::Relaxed);
     INTERVAL.store(interval, Ordering::Release);
+    // SAFETY: the block is this thread's own.
+    unsafe { (*thread_local::current()).begin_anew() };
+}
+
+/// The process is about to fork: the next child has random numbers that no other child has.
+pub(crate) fn before_fork() {
+    SEED.fetch_add(STEP, Ordering::Relaxed);
+}
+
+/// In a forked child, which has one thread: it goes on with other random numbers than its parent. With the same ones the
+/// errors of processes that do the same would add up instead of averaging out.
+pub(crate) fn in_child() {
+    SEED.store(mix(SEED.load(Ordering::Relaxed) ^ STEP.rotate_left(31)), Ordering::Relaxed);
+    // SAFETY: the block is this thread's own.
+    unsafe { (*thread_local::current()).begin_anew() };
 }
 
 /// From now on samples are an other mean interval apart.
@@ -66,6 +81,11 @@ impl ThreadLocal {
     fn random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(STEP);
         mix(self.random)
+    }
+
+    /// Forgets the mark that was drawn, which may be done at any time, and the random numbers.
+    fn begin_anew(&mut self) {
+        (self.countdown, self.beyond, self.interval) = (0, 0, 0);
     }
 
     /// Begins this thread's random numbers.

@@ -95,6 +95,11 @@ impl TrackedBlocks {
         self.lock().get(&(domain, address)).map(|(block, _)| *block)
     }
 
+    /// The same, with what it counts for.
+    pub(crate) fn get_weighed(&self, domain: u32, address: usize) -> Option<(Block, Weight)> {
+        self.lock().get(&(domain, address)).copied()
+    }
+
     /// Makes room for one more block.
     pub(crate) fn reserve(&self) -> bool {
         self.lock().try_reserve(1).is_ok()
