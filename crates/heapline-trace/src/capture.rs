@@ -326,7 +326,9 @@ impl Capture {
     /// and no losses. Its tables are parted with one by one, by [`Self::detach_table`].
     pub(crate) fn detach(&mut self) -> io::Result<()> {
         if let Backing::File(_) = self.backing {
-            self.descriptor().map(unlock);
+            if let Some(descriptor) = self.descriptor() {
+                unlock(descriptor);
+            }
             self.leave_file();
             make_private(&self.header, HEADER_BYTES)?;
             self.backing = Backing::Memory;
