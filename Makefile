@@ -1,7 +1,7 @@
 # Everything a person or CI does with this repository. The steps themselves are in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint fmt wheel bench chart instructions instructions-write picture torture soak sanitize clean ci
+.PHONY: help demo pythons test test-rust test-python lint fmt wheel bench chart instructions instructions-write picture torture soak sanitize clean ci
 
 ROUNDS ?= 5
 SECONDS ?= 120
@@ -17,7 +17,10 @@ test: test-rust test-python ## all tests
 test-rust: ## Rust tests
 	PYO3_PYTHON=$$(scripts/pythons.sh --preferred) cargo test --workspace --locked
 
-test-python: wheel ## Python tests on every Python of 3.10 to 3.13 found; ARGS="-k name" goes to pytest
+pythons: ## fetch Python 3.14 and 3.15, release and debug builds, from Debian into a folder of the user's cache
+	@scripts/newer_pythons.sh
+
+test-python: wheel ## Python tests on every Python of 3.10 to 3.15 found; ARGS="-k name" goes to pytest
 	@scripts/test_python.sh $(ARGS)
 
 lint: wheel ## check style, types and the shape of the tree
@@ -47,8 +50,12 @@ picture: wheel ## draw docs/report.svg, the README's picture, from a report of t
 torture: wheel ## storms of threads, forks and exceptions on every Python, SECONDS=120 for all; SEED=N repeats one
 	@scripts/torture.sh $(SECONDS)
 
-soak: sanitize ## the same for an hour, CPython's own tests while heapline records; first what sanitize does, and 200 kills
+soak: ## an hour of torture on all six Pythons and more on debug builds, 200 kills, CPython's tests recorded, sanitize
+	@scripts/pythons.sh --demand
+	@$(MAKE) sanitize
+	@PYTHONS="3.14d 3.15d" scripts/test_python.sh -q
 	@HEAPLINE_KILLS=200 scripts/test_python.sh -q -s -k survives_any_kill
+	@PYTHONS="3.14d 3.15d" scripts/torture.sh 600
 	@scripts/torture.sh 3600 --cpython-tests
 
 sanitize: wheel ## look for memory errors: Rust tests under AddressSanitizer, a recorded program under memcheck

@@ -30,7 +30,7 @@ while read -r version python; do
         3) ;;
         *) failed+=("$version") ;;
     esac
-done < <(scripts/pythons.sh)
+done < <(scripts/pythons.sh ${PYTHONS:+--all})
 
 if [[ ${#failed[@]} -ne 0 ]]; then
     echo "instructions: failed on ${failed[*]}" >&2

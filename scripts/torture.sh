@@ -3,7 +3,7 @@
 # allocation walks the stack both ways. Prints a line for each Python and kind of allocator, and for each failure the
 # command that repeats it.
 #
-# usage: scripts/torture.sh SECONDS [--cpython-tests]     for all Pythons together; PYTHONS="3.12 3.13" picks versions
+# usage: scripts/torture.sh SECONDS [--cpython-tests]     for all Pythons together; PYTHONS="3.12 3.14d" picks versions
 #   --cpython-tests  afterwards also runs CPython's own tests under heapline, however long that takes
 # SEED=N repeats a rotation; without it the seed is random, and printed.
 set -euo pipefail
@@ -17,7 +17,7 @@ while read -r version python; do
     if [[ -z ${PYTHONS:-} || " $PYTHONS " == *" $version "* ]]; then
         pythons+=("$version $python")
     fi
-done < <(scripts/pythons.sh)
+done < <(scripts/pythons.sh ${PYTHONS:+--all})
 if [[ ${#pythons[@]} -eq 0 ]]; then
     echo "torture: none of the versions asked for (${PYTHONS:-}) was found" >&2
     exit 1

@@ -14,7 +14,7 @@ if [[ -f ${wheels[0]} && -f dist/.sources && $(<dist/.sources) == "$digest" ]]; 
     exit 0
 fi
 
-# Any Python of the four will do: the wheel is for all of them.
+# Any Python of the six will do: the wheel is for all of them.
 python=$(scripts/pythons.sh --preferred)
 venv=$(scripts/venv.sh dev "$python" dev)
 rm -rf dist

@@ -24,6 +24,10 @@ PROGRAMS = {"frees": 0.01, "reallocations": 0.01, "threads": 0.05, "everyday": 1
 if sys.version_info >= (3, 13):
     PROGRAMS |= {"everyday": 0.1, "free_lists": 0.1}
 
+WAYS = {f"{name} allocator": {"PYTHONMALLOC": name} for name in ("default", "malloc", "debug")}
+if sys.version_info >= (3, 14) and sys._jit.is_available():
+    WAYS["JIT"] = {"PYTHON_JIT": "1"}
+
 
 @pytest.fixture
 def measure(run_plainly: Any, targets: Path) -> Callable[..., Lines]:
@@ -45,17 +49,17 @@ def exact_lines(targets: Path, program: str) -> dict[str, str]:
     return {f"{path}:{number}": line.strip() for number, line in lines if line.endswith("# exact")}
 
 
-@pytest.mark.parametrize("allocator", ["default", "malloc", "debug"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_lines_agree(
     program: str,
-    allocator: str,
+    way: str,
     measure: Callable[..., Lines],
     targets: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    expected = measure("tracemalloc", program, environment={"PYTHONMALLOC": allocator})
-    actual = measure("heapline", program, environment={"PYTHONMALLOC": allocator})
+    expected = measure("tracemalloc", program, environment=WAYS[way])
+    actual = measure("heapline", program, environment=WAYS[way])
     differing = {
         f"{line}: {text}": (actual.get(line), expected.get(line))
         for line, text in exact_lines(targets, program).items()
@@ -70,7 +74,7 @@ def test_lines_agree(
     surplus = 100 * (sum(size for size, _ in actual.values()) - total) / total
     with capsys.disabled():
         print(
-            f"\n  Python {platform.python_version()} {program}, {allocator} allocator: {total:,} live bytes, "
+            f"\n  Python {platform.python_version()} {program}, {way}: {total:,} live bytes, "
             f"{share:.2f} % on other lines than tracemalloc's, {surplus:+.2f} % in all",
             end="",
         )

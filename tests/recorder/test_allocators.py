@@ -1,6 +1,7 @@
 """The recorder under CPython's own debugging allocators, and with tracemalloc in front of it and behind it."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ ENVIRONMENTS = {
     "dev mode": {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "ignore"},
     "tracemalloc from the start": {"PYTHONTRACEMALLOC": "2"},
 }
+
+# What is lost when tracemalloc ends that began before the recording: it puts back what it found. From 3.13.5 on it also
+# empties the interpreter's place for a reference tracer, which is ours by then.
+TAKEN_AWAY = [("hooks_removed", 1)]
+if sys.version_info >= (3, 13, 5):
+    TAKEN_AWAY.append(("tracer_replaced", 1))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS.keys())
@@ -44,7 +51,7 @@ def test_hooks_that_another_tool_takes_away_are_a_loss(run_plainly: Execute, scr
     )
     finished = run_plainly([program])
     assert finished.status == 0, finished.err.decode()
-    assert finished.out.decode().splitlines() == ["[('hooks_removed', 1)]", "True []"]
+    assert finished.out.decode().splitlines() == [str(TAKEN_AWAY), "True []"]
 
 
 def test_hooks_that_were_taken_away_are_a_loss_while_the_recording_goes_on(
@@ -61,7 +68,7 @@ def test_hooks_that_were_taken_away_are_a_loss_while_the_recording_goes_on(
     )
     finished = run_plainly([program, tmp_path / "a.heapline"])
     assert finished.status == 0, finished.err.decode()
-    assert finished.out.decode().splitlines() == ["[]"] + ["[('hooks_removed', 1)]"] * 4
+    assert finished.out.decode().splitlines() == ["[]"] + [str(TAKEN_AWAY)] * 4
 
 
 def test_one_hook_is_taken_away_and_another_stays(run_plainly: Execute, targets: Path) -> None:

@@ -1,5 +1,6 @@
 """Frames read from the interpreter's structures and through its public functions give the same answers."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,16 +77,18 @@ def test_both_ways_agree(run_recorded: Execute, script: Callable[[str], Path], h
     # Frames of ours cannot be hidden without the layout; the innermost ones are what the program did.
     found = sites(public)
     # The interpreter tells of objects from its free lists only where its frames are read directly: a block more or
-    # less for the program's own stacks, more for those that read what an import compiled.
+    # less for the program's own stacks, from 3.14 on also that of an int, and more for those that read what an import
+    # compiled.
     revived = direct.process.free_lists == "seen"
+    blocks, block_bytes = (2, 64 + 32) if sys.version_info >= (3, 14) else (1, 64)
     for stack, (size, count) in expected.items():
         matches = [found[other] for other in found if other[: len(stack)] == stack]
         assert len(matches) == 1, stack
         if not revived:
             assert matches == [(size, count)], stack
         elif not stack[0].startswith("_compile_bytecode"):
-            assert abs(matches[0][0] - size) <= 64, stack
-            assert abs(matches[0][1] - count) <= 1, stack
+            assert abs(matches[0][0] - size) <= block_bytes, stack
+            assert abs(matches[0][1] - count) <= blocks, stack
 
 
 @pytest.mark.parametrize("how", ["public", "mismatch"])

@@ -46,15 +46,15 @@ Walks = tuple[int, int, int]
 
 
 @pytest.fixture
-def walk(run_plainly: Callable[..., Any], targets: Path) -> Callable[[str], Walks]:
+def walk(run_plainly: Callable[..., Any], targets: Path) -> Callable[..., Walks]:
     """Walks, those that ended at a token, and mismatches of a program."""
 
-    def walk(program: str) -> Walks:
+    def walk(program: str, **environment: str) -> Walks:
         finished = run_plainly(
             [targets / "walk" / "verified.py", program],
             # The module of sub-interpreters warns that it is for tests.
             interpreter=["-W", "ignore"],
-            environment={"HEAPLINE_WALK": "verify"},
+            environment={"HEAPLINE_WALK": "verify", **environment},
         )
         assert finished.status == 0, finished.err.decode()
         walks, shortened, mismatches = json.loads(finished.out)
@@ -77,6 +77,12 @@ def test_tokens_tell_what_the_whole_stack_tells(program: str, walk: Callable[[st
     else:
         # A greenlet's outermost function is entered from C, so all its walks until its first inlined call are whole.
         assert shortened > walks * (0.5 if program == "greenlets" else 0.99)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14) or not sys._jit.is_available(), reason="this Python has no JIT")
+def test_where_a_jit_may_run_stacks_are_walked_whole(walk: Callable[..., Walks]) -> None:
+    walks, shortened, mismatches = walk("calls", PYTHON_JIT="1")
+    assert (walks >= PROGRAMS["calls"], shortened, mismatches) == (True, 0, 0)
 
 
 # Those that do the same in each run, to the allocation.

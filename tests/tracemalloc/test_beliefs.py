@@ -40,10 +40,10 @@ def test_start_takes_all_threads() -> None:
         tracemalloc.start(*arguments, **named)
         assert tracemalloc.get_traceback_limit() == 10
         kept: list[Any] = []
-        thread = threading.Thread(target=lambda kept=kept: kept.append(bytearray(123_456)))
+        thread = threading.Thread(target=lambda kept=kept: kept.append(bytes(123_456)))
         thread.start()
         thread.join()
-        assert any(trace.size == 123_457 for trace in tracemalloc.take_snapshot().traces)
+        assert any(trace.size == 123_489 for trace in tracemalloc.take_snapshot().traces)
         tracemalloc.stop()
     with pytest.raises(ValueError, match="all_threads cannot be false"):
         tracemalloc.start(10, False)

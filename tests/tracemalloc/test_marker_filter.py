@@ -69,14 +69,14 @@ def test_a_source_that_makes_no_sense_is_one_module() -> None:
 def test_traces_with_a_marked_frame_are_kept(tmp_path: Path, is_lazy: bool) -> None:
     file = tmp_path / "marked.py"
     file.write_text(
-        "def inner(n):\n    return bytearray(n)\n\n\n"
+        "def inner(n):\n    return bytes(n)\n\n\n"
         "def outer(n):\n    # TRACEMALLOC_START\n    return inner(n)\n\n\n"
         "def unmarked(n):\n    return inner(n)\n"
     )
     namespace: dict[str, Any] = {}
     exec(compile(file.read_text(), str(file), "exec"), namespace)
     tracemalloc.start(5)
-    kept = [namespace["outer"](50_000), namespace["unmarked"](70_000), bytearray(90_000)]
+    kept = [namespace["outer"](50_000), namespace["unmarked"](70_000), bytes(90_000)]
     snapshot = tracemalloc.take_snapshot()
     tracemalloc.stop()
     if not is_lazy:
@@ -85,8 +85,8 @@ def test_traces_with_a_marked_frame_are_kept(tmp_path: Path, is_lazy: bool) -> N
         warnings.simplefilter("ignore")
         marked = snapshot.filter_traces([tracemalloc.MarkerFilter()])
         others = snapshot.filter_traces([tracemalloc.MarkerFilter(inclusive=False)])
-    assert {trace.size for trace in marked.traces if trace.size > 1000} == {50_001}
-    assert {70_001, 90_001} <= {trace.size for trace in others.traces}
+    assert {trace.size for trace in marked.traces if trace.size > 1000} == {50_033}
+    assert {70_033, 90_033} <= {trace.size for trace in others.traces}
     assert len(marked.traces) + len(others.traces) == len(snapshot.traces)
     assert len(kept) == 3
 

@@ -163,13 +163,13 @@ def sizes(snapshot: tracemalloc.Snapshot) -> list[int]:
 
 def test_old_blocks_are_not_young() -> None:
     tracemalloc.start()
-    kept = [make(), bytearray(200_000)]
+    kept = [make(), bytes(200_000)]
     time.sleep(0.05)
     snapshot = tracemalloc.take_snapshot()
     without = snapshot.filter_traces(tracemalloc.NOISE_YOUNG)
-    assert sizes(without)[-2:] == [BLOCK, 200_001]
+    assert sizes(without)[-2:] == [BLOCK, 200_033]
     young = snapshot.filter_traces([tracemalloc.YoungFilter(True)])
-    assert not {BLOCK, 200_001} & set(sizes(young))
+    assert not {BLOCK, 200_033} & set(sizes(young))
     assert len(young.traces) + len(without.traces) == len(snapshot.traces)
     assert statistic(snapshot=without).freed_count == 0
     assert len(kept) == 2
@@ -177,35 +177,35 @@ def test_old_blocks_are_not_young() -> None:
 
 def test_young_blocks_can_be_dropped() -> None:
     tracemalloc.start()
-    kept: list[Any] = [bytearray(300_000)]
+    kept: list[Any] = [bytes(300_000)]
     time.sleep(0.05)
     # The tick may end between the allocation and the snapshot, but not always.
     for _ in range(2000):
-        small, medium, large = object(), make(), bytearray(200_000)
+        small, medium, large = object(), make(), bytes(200_000)
         snapshot = tracemalloc.take_snapshot()
         without = snapshot.filter_traces(tracemalloc.NOISE_YOUNG)
-        if 200_001 not in sizes(without) and BLOCK not in sizes(without):
+        if 200_033 not in sizes(without) and BLOCK not in sizes(without):
             break
     else:
         pytest.fail("no block was ever young")
     young = snapshot.filter_traces([tracemalloc.YoungFilter(True)])
-    assert sizes(young)[-2:] == [BLOCK, 200_001]
-    assert sizes(without)[-1] == 300_001
+    assert sizes(young)[-2:] == [BLOCK, 200_033]
+    assert sizes(without)[-1] == 300_033
     assert len(young.traces) + len(without.traces) == len(snapshot.traces)
     # Blocks of at most 16 bytes have no time of birth.
     assert min(sizes(young)) > 16
     assert 16 in sizes(without)
 
     def kept_by(*filters: tracemalloc.BaseFilter) -> list[int]:
-        return [size for size in sizes(snapshot.filter_traces(filters)) if size in (BLOCK, 200_001, 300_001)]
+        return [size for size in sizes(snapshot.filter_traces(filters)) if size in (BLOCK, 200_033, 300_033)]
 
     drop, keep = tracemalloc.YoungFilter(), tracemalloc.YoungFilter(True)
-    assert kept_by(drop, Large(True)) == [300_001]
-    assert kept_by(keep, Large(True)) == [BLOCK, 200_001, 300_001]
+    assert kept_by(drop, Large(True)) == [300_033]
+    assert kept_by(keep, Large(True)) == [BLOCK, 200_033, 300_033]
     assert kept_by(keep, Large(False)) == [BLOCK]
     assert kept_by(drop, keep) == []
     assert kept_by(keep, tracemalloc.Filter(False, "*")) == []
-    assert kept_by(keep, tracemalloc.Filter(True, "nothing")) == [BLOCK, 200_001]
+    assert kept_by(keep, tracemalloc.Filter(True, "nothing")) == [BLOCK, 200_033]
     # A snapshot from a file does not know.
     plain = tracemalloc.Snapshot(list(snapshot.traces._traces), 1)
     assert plain.filter_traces([drop]).traces == plain.traces

@@ -19,6 +19,8 @@ mod statistic;
 mod traces;
 
 #[cfg(recordable)]
+mod dedent;
+#[cfg(recordable)]
 mod exit_report;
 #[cfg(recordable)]
 mod facts;

@@ -13,6 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyString, PyTuple};
 
+use crate::dedent::dedent;
 use crate::interpreter::{CompilerFlags, Interpreter, standard_input};
 use crate::launcher::{Launch, script_directory};
 use crate::signal::die_by_interrupt;
@@ -224,6 +225,7 @@ fn run_command(py: Python<'_>, code: Py<PyString>) -> PyResult<Bound<'_, PyAny>>
                 eprintln!("Unable to decode the command from the command line:");
             })?
         );
+        let source = if py.version_info() >= (3, 14) { dedent(&source) } else { source };
         // Since 3.13 tracebacks show the lines of such code: its text is registered before it runs.
         let linecache = match py.version_info() >= (3, 13) {
             true => Some(py.import("linecache")?)

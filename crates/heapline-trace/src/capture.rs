@@ -13,7 +13,7 @@ use heapline_format::{
     TABLES_OFFSET, TableHeader, TableId,
 };
 
-use crate::capture_file::{CaptureFile, allocate, describe, discard, make_private, map_over};
+use crate::capture_file::{CaptureFile, allocate, describe, discard, make_private, map_over, unlock};
 use crate::clock;
 use crate::error::Error;
 use crate::map_fault::Guard;
@@ -326,6 +326,9 @@ impl Capture {
     /// and no losses. Its tables are parted with one by one, by [`Self::detach_table`].
     pub(crate) fn detach(&mut self) -> io::Result<()> {
         if let Backing::File(_) = self.backing {
+            if let Some(descriptor) = self.descriptor() {
+                unlock(descriptor);
+            }
             self.leave_file();
             make_private(&self.header, HEADER_BYTES)?;
             self.backing = Backing::Memory;
@@ -367,6 +370,7 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         if let Some(descriptor) = self.descriptor() {
+            unlock(descriptor);
             // SAFETY: the descriptor still names our file, so it is ours to close.
             unsafe { libc::close(descriptor) };
         }
@@ -479,7 +483,7 @@ mod tests {
         assert_eq!(capture.lost(LossKind::Names).load(Ordering::Relaxed), 0);
         assert_eq!(std::fs::read(&path).expect("the file"), file, "the file is as it was");
         assert!(capture.path().is_none());
-        // Its lock went with the descriptor.
+        // Its lock was given back.
         drop(Capture::create(Some(&path)).expect("the file may be replaced"));
         std::fs::remove_dir_all(directory).expect("cleaned up");
     }

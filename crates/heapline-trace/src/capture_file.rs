@@ -120,11 +120,18 @@ fn take_reserved(path: &Path) -> io::Result<Option<libc::c_int>> {
     if is_locked { Ok(None) } else { Err(io::Error::other("another process is recording to it")) }
 }
 
-/// Takes the lock that says "a recorder writes here"; false when somebody else has it. It goes when the last
-/// descriptor is closed, however the process ends.
+/// Takes the lock that says "a recorder writes here"; false when somebody else has it. It goes when nobody has the file
+/// open or mapped any more, however the process ends.
 fn lock(descriptor: libc::c_int) -> bool {
     // SAFETY: a plain system call on a descriptor of ours.
     unsafe { libc::flock(descriptor, libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
+/// Gives that lock back. Closing is not enough: a forked child has the file mapped until it allocates, and that keeps the
+/// lock. A child has closed its descriptor, so it never comes here.
+pub(crate) fn unlock(descriptor: libc::c_int) {
+    // SAFETY: a plain system call on a descriptor of ours.
+    unsafe { libc::flock(descriptor, libc::LOCK_UN) };
 }
 
 fn open(path: &Path, flags: libc::c_int) -> io::Result<libc::c_int> {

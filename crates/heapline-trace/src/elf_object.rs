@@ -125,6 +125,16 @@ impl<'a> Object<'a> {
         found.map(|(_, span)| span)
     }
 
+    /// What may be read around an address, if so many bytes from it on may: loaded segments that follow each other
+    /// without a gap, for tools that rewrite executables let a table begin in one and end in the next.
+    fn readable(&self, address: usize, bytes: usize) -> Option<Span> {
+        let mut found = self.segment(address, 1, PF_R)?;
+        while !found.holds(address, bytes) {
+            found.end = self.segment(found.end, 1, PF_R)?.end;
+        }
+        Some(found)
+    }
+
     /// Whether an address lies in the object's code.
     pub(crate) fn has_code_at(&self, address: usize) -> bool {
         self.segment(address, 1, PF_X).is_some()
@@ -179,9 +189,9 @@ impl<'a> Object<'a> {
                 _ => {}
             }
         }
-        self.segment(strings, string_bytes, PF_R)?;
+        self.readable(strings, string_bytes)?;
         let symbols = Span { start: symbols, end: self.segment(symbols, 1, PF_R)?.end };
-        let table = |start, bytes| self.segment(start, bytes, PF_R).and_then(|_| Span::new(start, bytes));
+        let table = |start, bytes| self.readable(start, bytes).and_then(|_| Span::new(start, bytes));
         let mut relocations = table(relocations, relocation_bytes).unwrap_or_default();
         // Those that need no symbol come first.
         let skipped = relative.saturating_mul(size_of::<Relocation>());

@@ -64,7 +64,7 @@ pub(crate) fn install(api: &Api) {
     stand_in(c"PyTraceMalloc_Track", &TRACK, track as *const () as usize);
     stand_in(c"PyTraceMalloc_Untrack", &UNTRACK, untrack as *const () as usize);
     stand_in(c"_PyTraceMalloc_GetTraceback", &traceback::REAL, traceback::get as *const () as usize);
-    // SAFETY: the three functions answer as those of the interpreter do.
+    // SAFETY: the three functions answer as those of the interpreter do, tracing or not.
     unsafe { got::install(substitutes, api.set_allocator as *const () as usize) };
 }
 
@@ -159,11 +159,12 @@ unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
     let real = UNTRACK.load(Ordering::Acquire);
     // SAFETY: as in `track`.
     let answer = unsafe { std::mem::transmute::<*const (), Untrack>(real as *const ())(domain, address) };
-    if booked.is_some() && stands_in() { 0 } else { answer }
+    // NumPy from 2.5 on takes "not tracing" to mean that it need not announce an array that was resized.
+    if booked.is_some() { 0 } else { answer }
 }
 
 /// Whether a face of tracemalloc is open. Only then is the program to find itself traced: a recording alone changes
-/// nothing that it can see.
+/// nothing that it can see, but for what `untrack` says.
 fn stands_in() -> bool {
     traceback::limit().is_some()
 }

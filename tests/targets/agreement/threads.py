@@ -14,8 +14,9 @@ class Record:
 
 
 def work(gate, kept, base):
-    with gate:
-        pass
+    # Not `with`: the eight that wait would hold as many bound methods as a free list of 3.14 has room for.
+    gate.acquire()
+    gate.release()
     for number in range(500):
         kept.append(bytearray(base + number))  # exact
         record = Record()  # exact

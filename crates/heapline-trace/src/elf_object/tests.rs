@@ -71,6 +71,28 @@ fn invented(seed: &[(u64, u64)]) -> usize {
     }
 }
 
+/// As `patchelf` leaves an executable: its string table begins in a segment that it put in front.
+#[test]
+fn a_table_may_go_on_in_the_next_segment() {
+    let holds = |headers: &[Elf64_Phdr], address, bytes| {
+        let object =
+            Object { bias: 0x1000, headers: headers.as_ptr(), count: headers.len(), loaded: PhantomData };
+        object.readable(address, bytes).is_some_and(|span| span.holds(address, bytes))
+    };
+    let together = [header(PT_LOAD, 0x200, 0x300), header(PT_LOAD, 0, 0x200), header(PT_LOAD, 0x600, 0x100)];
+    for (address, bytes) in [(0x1000, 0x500), (0x11FF, 2), (0x1300, 0x200), (0x1600, 0x100)] {
+        assert!(holds(&together, address, bytes), "{address:x} {bytes:x}");
+    }
+    for (address, bytes) in
+        [(0x1000, 0x501), (0x14FF, 2), (0x1000, usize::MAX), (0x1500, 1), (0xFFF, 2), (0x1600, 0x101)]
+    {
+        assert!(!holds(&together, address, bytes), "{address:x} {bytes:x}");
+    }
+    let mut unreadable = together;
+    unreadable[0].p_flags = PF_W;
+    assert!(!holds(&unreadable, 0x11FF, 2));
+}
+
 fn header(kind: u32, offset: u64, bytes: u64) -> Elf64_Phdr {
     let p_flags = PF_R | PF_W;
     Elf64_Phdr {
@@ -93,6 +115,7 @@ proptest! {
         seed in prop::collection::vec((0u64..4096, 0u64..1 << 34), 1..30),
         dynamic in (0u64..12_288, prop_oneof![0u64..20_000, Just(u64::MAX)]),
         load in prop_oneof![Just(12_288u64), 0u64..12_289],
+        split in 0u64..12_289,
         relro in (0u64..12_288, 0u64..20_000),
     ) {
         let map = invented(&seed);
@@ -116,7 +139,8 @@ proptest! {
         for bias in [0, start, usize::MAX - 100] {
             let at = |offset: u64| (start.wrapping_sub(bias) as u64).wrapping_add(offset);
             let headers = [
-                header(PT_LOAD, at(0), load),
+                header(PT_LOAD, at(split), load.saturating_sub(split)),
+                header(PT_LOAD, at(0), load.min(split)),
                 header(PT_DYNAMIC, at(dynamic.0), dynamic.1),
                 header(PT_GNU_RELRO, at(relro.0), relro.1),
             ];
