@@ -123,6 +123,6 @@ def test_reports_show_errors(captures: tuple[Path, Path]) -> None:
     exact, sampled = (heapline.load(path).report() for path in captures)
     assert "±" not in exact
     assert "sampled" not in exact
-    assert "sampled every 65.5 kB" in sampled
+    assert "sampled every 64 KiB" in sampled
     assert "estimates from 50 samples" in sampled
     assert "recorder's own cost: <10 ms of 600 ms CPU time (0.5 %), 70.0 kB of memory" in sampled

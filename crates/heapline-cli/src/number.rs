@@ -6,6 +6,14 @@ pub fn bytes(count: u64) -> String {
     scaled(count, 1)
 }
 
+/// A sampling interval as it was asked for: `512 KiB`. One that the recorder has chosen is no round number: `1.3 MB`.
+#[must_use]
+pub fn interval(count: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let whole = units.into_iter().find(|(_, bits)| count >= 1 << bits && count % (1 << bits) == 0);
+    whole.map_or_else(|| bytes_rounded(count), |(unit, bits)| format!("{} {unit}", count >> bits))
+}
+
 /// Bytes with about two or three digits, for values that are themselves approximate: `201 MB`, `9.8 MB`.
 #[must_use]
 pub fn bytes_rounded(count: u64) -> String {

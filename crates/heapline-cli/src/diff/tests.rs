@@ -74,9 +74,9 @@ fn changes_within_their_error_are_marked() {
     assert_shows(
         &show([&before, &after], &options, &terminal),
         "
-before: app.py, 12.4 s, sampled every 524.3 kB, nothing lost
+before: app.py, 12.4 s, sampled every 512 KiB, nothing lost
   estimates from 184 samples, ± one standard error (95 % are within two)
-after:  app.py, 12.4 s, sampled every 524.3 kB, nothing lost
+after:  app.py, 12.4 s, sampled every 512 KiB, nothing lost
   estimates from 112 samples, ± one standard error (95 % are within two)
 
                     before    after    change       ±

@@ -76,8 +76,10 @@ fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
             let narrowest = samples.intervals.iter().map(|interval| interval.interval_bytes).min();
             let widest = samples.widest_interval_bytes;
             match narrowest.filter(|narrowest| *narrowest < widest) {
-                Some(from) => format!("sampled every {} to {}", number::bytes(from), number::bytes(widest)),
-                None => format!("sampled every {}", number::bytes(samples.interval_bytes)),
+                Some(from) => {
+                    format!("sampled every {} to {}", number::interval(from), number::interval(widest))
+                }
+                None => format!("sampled every {}", number::interval(samples.interval_bytes)),
             }
         }
     };

@@ -21,7 +21,7 @@ fn what_was_lost_stands_on_top() {
     assert_shows(
         heading,
         "
-heapline: app.py, last seen at 12.4 s, sampled every 524.3 kB, with losses:
+heapline: app.py, last seen at 12.4 s, sampled every 512 KiB, with losses:
   estimates from 0 samples, +/- one standard error (95 % are within two)
   lost: 1 allocation had its outermost frames cut off: the stack was too deep
   lost: 3 forked children, whose allocations are not in this capture
