@@ -2,8 +2,8 @@
 # Prints the supported CPythons of this machine, oldest first, one a line: "3.12 /path/to/python".
 #
 # Looks under pyenv's versions first, then into the folder that scripts/newer_pythons.sh makes, then for python3.X on
-# PATH. Each is run before it is believed: pyenv's shims exist for versions that are not enabled, and Debian's Python may
-# come without venv. Free-threaded builds are left out.
+# PATH. Each is run before it is believed: pyenv's shims exist for versions that are not enabled, and Debian's Python
+# may come without venv. Free-threaded builds are left out.
 #
 # usage: scripts/pythons.sh [--newest | --preferred | --all | --demand]
 #   --newest     only the path of the newest one

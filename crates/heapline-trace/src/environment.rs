@@ -64,6 +64,12 @@ pub(crate) unsafe fn find() -> Result<&'static Environment, Error> {
     }
     // SAFETY: the caller holds the GIL and has Python frames.
     let (layout, frame_access) = unsafe { layout_check::choose(api, version, code_type) };
+    if let FrameAccess::Public(reason) = &frame_access
+        && version >= (3, 14)
+        && ffi::checks_references()
+    {
+        return Err(Error::Unsupported(format!("{reason}, and a debug build demands that they are")));
+    }
     // SAFETY: no preconditions.
     let main_interpreter = unsafe { (api.interpreter_main)() };
     let state_is_shared = version < (3, 12);

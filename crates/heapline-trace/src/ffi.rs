@@ -176,6 +176,12 @@ pub(crate) fn version(api: &Api) -> ((u8, u8), u32) {
     ((major, minor), hex)
 }
 
+/// Whether the interpreter was built to check its references and itself (`--with-pydebug`). From 3.14 on such a build ends
+/// the process when an object is given back in the middle of an allocation, as public functions may have it.
+pub(crate) fn checks_references() -> bool {
+    !data_symbol(c"_Py_NegativeRefcount").is_null()
+}
+
 /// Runs `body` with any exception that is set put aside, and puts it back afterwards.
 ///
 /// # Safety
