@@ -34,6 +34,7 @@ __all__ = [
     "_get_traces",
     "_is_tracing_open",
     "_open_tracing",
+    "_sampling_of",
     "_tell_if_spoilt",
     "_verify",
     "_walks",
@@ -111,9 +112,9 @@ def start(
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``ValueError`` if a bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a recording is already
-    going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written,
-    ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
+    Raises ``ValueError`` if a bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a
+    recording is already going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot
+    be written, ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
     """
 
 def stop() -> Snapshot:
@@ -139,7 +140,10 @@ def load(path: str | os.PathLike[str]) -> Snapshot:
     """
 
 def _sampling_of(sample: str | None, max_overhead: str | None) -> tuple[int | None, float | None]:
-    """Arguments of :func:`start` from what people write: ``512k``, ``1%``. Raises ``ValueError`` if it means nothing."""
+    """Arguments of :func:`start` from what people write (``512k``, ``1%``).
+
+    Raises ``ValueError`` if that has no meaning.
+    """
 
 def _walks() -> tuple[int, int, int]:
     """What ``HEAPLINE_WALK=verify`` has counted in this recording. For tests.

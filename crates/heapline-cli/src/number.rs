@@ -10,7 +10,7 @@ pub fn bytes(count: u64) -> String {
 #[must_use]
 pub fn interval(count: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let whole = units.into_iter().find(|(_, bits)| count >= 1 << bits && count % (1 << bits) == 0);
+    let whole = units.into_iter().find(|(_, bits)| count >= 1 << bits && count.is_multiple_of(1 << bits));
     whole.map_or_else(|| bytes_rounded(count), |(unit, bits)| format!("{} {unit}", count >> bits))
 }
 

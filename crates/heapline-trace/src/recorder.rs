@@ -416,8 +416,8 @@ impl Recorder {
         }
     }
 
-    /// A sample, or a look without one, has taken so long.
-    pub(crate) fn sampling_took(&mut self, nanoseconds: u64, weight: Option<Weight>) {
+    /// A sample was booked, or there was a look without one; it has taken so long, if that was measured.
+    pub(crate) fn sampling_took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
         if let Some(sampling) = &mut self.sampling {
             sampling.took(nanoseconds, weight);
         }

@@ -233,15 +233,15 @@ fn finish<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, si
         (*local).inside = 1;
         preserving_errno(|| {
             let weight = (*local).at_end_of_countdown(size).filter(|_| !address.is_null());
-            note::<DOMAIN>(address as usize, size, weight);
+            note::<DOMAIN>(address as usize, size, weight, (*local).is_measured());
         });
         (*local).inside = 0;
     }
 }
 
 /// Books a sample if there is one, and brings what depends on the time up to date.
-fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>) {
-    let began = clock::precise_ns();
+fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>, is_measured: bool) {
+    let began = is_measured.then(clock::work_ns);
     if let Some(weight) = weight {
         let domain = if DOMAIN == RAW { Domain::Raw } else { Domain::WithGil };
         tracked::book_with(domain, PYTHON, address, size, weight);
@@ -253,7 +253,8 @@ fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>
             // SAFETY: as above.
             let recorder = unsafe { &mut *session.recorder.get() };
             recorder.look();
-            recorder.sampling_took(clock::precise_ns().saturating_sub(began), weight);
+            let took = began.map(|began| clock::work_ns().saturating_sub(began));
+            recorder.sampling_took(took, weight);
         }
     }
 }

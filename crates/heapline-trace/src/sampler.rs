@@ -22,6 +22,9 @@ static INTERVAL: AtomicU64 = AtomicU64::new(1);
 /// Seed of the random numbers of the next thread.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
+/// One time in so many what is done is measured.
+pub(crate) const MEASURED: u64 = 4;
+
 /// From the golden ratio, as in the generator SplitMix64.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -92,6 +95,12 @@ impl ThreadLocal {
     fn seed(&mut self) {
         // Far from each other, so that no two threads go through the same numbers.
         self.random = mix(SEED.fetch_add(STEP, Ordering::Relaxed) ^ STEP.rotate_left(17));
+    }
+
+    /// Whether what is done until the next mark is to be measured: once in [`MEASURED`] times, for asking the clock takes
+    /// about as long as booking a sample.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.random.is_multiple_of(MEASURED)
     }
 
     /// Draws the next mark.

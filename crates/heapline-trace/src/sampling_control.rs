@@ -1,6 +1,6 @@
 //! What sampling costs, and how far apart samples are so that it costs no more than it may.
 //!
-//! The time that samples take is measured. What the countdown takes of each allocation, and the filter of each free, is too
+//! The processor time that samples take is measured, of one in four. What the countdown takes of each allocation, and the filter of each free, is too
 //! short for that: it is estimated from the number of allocations, with [`PAIR_NS`].
 
 use std::io;
@@ -18,8 +18,6 @@ use crate::weight::Weight;
 const PAIR_NS: f64 = 1.0;
 /// What the end of a sample takes, which is not measured.
 const SAMPLE_END_NS: u64 = 200;
-/// A longer time is that of others, who had the processor meanwhile.
-const LONGEST_NS: u64 = 5_000_000;
 
 /// Processor time of the program between two decisions, in nanoseconds.
 const DECIDE_NS: u64 = 200_000_000;
@@ -96,10 +94,10 @@ impl SamplingControl {
         capture.count(&self.space, self.records as u64);
     }
 
-    /// A sample, or a look without one, has taken so long.
-    pub(crate) fn took(&mut self, nanoseconds: u64, weight: Option<Weight>) {
+    /// A sample was booked, or there was a look without one. If it was measured, it stands for those that were not.
+    pub(crate) fn took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
         let end_ns = if weight.is_some() { SAMPLE_END_NS } else { 0 };
-        self.samples_ns += nanoseconds.min(LONGEST_NS) + end_ns;
+        self.samples_ns += nanoseconds.unwrap_or(0) * sampler::MEASURED + end_ns;
         self.allocated += weight.map_or(0, |weight| u64::from(weight.count));
     }
 
