@@ -1,7 +1,7 @@
 # Everything a person or CI does with this repository. The steps themselves are in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pythons test test-rust test-python lint fmt wheel bench chart instructions instructions-write picture torture soak sanitize clean ci
+.PHONY: help demo pythons test test-rust test-python lint fmt wheel wheel-free-threaded bench chart instructions instructions-write picture torture soak sanitize clean ci
 
 ROUNDS ?= 5
 SECONDS ?= 120
@@ -28,6 +28,9 @@ lint: wheel ## check style, types and the shape of the tree
 
 fmt: ## format Rust and Python
 	@scripts/fmt.sh
+
+wheel-free-threaded: ## build the wheel for free-threaded CPython 3.15: it builds, but was never run without the GIL
+	@scripts/wheel.sh --free-threaded
 
 wheel: ## build the one abi3 wheel into dist/
 	@scripts/wheel.sh
@@ -62,7 +65,7 @@ sanitize: wheel ## look for memory errors: Rust tests under AddressSanitizer, a 
 	@scripts/sanitize.sh
 
 clean: ## remove everything that was built or downloaded
-	rm -rf target dist .venvs .demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf target dist dist-free-threaded .venvs .demo .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 ci: ## what CI runs

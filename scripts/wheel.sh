@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Builds the one abi3 wheel into dist/, unless the one that lies there was built from the very same sources.
+#
+# usage: scripts/wheel.sh [--free-threaded]
+#   --free-threaded  another wheel, into dist-free-threaded/: for CPython 3.15 and later without the GIL, where captures can
+#                    be read and nothing recorded. It builds; no such interpreter was at hand to run it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +12,13 @@ digest=$(
         -not -path '*/__pycache__/*' -not -name '*.so' -print0 |
         sort -z | xargs -0 sha256sum | sha256sum
 )
+if [[ ${1:-} == --free-threaded ]]; then
+    venv=$(scripts/venv.sh dev "$(scripts/pythons.sh --preferred)" dev)
+    rm -rf dist-free-threaded
+    "$venv/bin/maturin" build --release --strip --locked --no-default-features --features free-threaded \
+        --interpreter python3.15t --out dist-free-threaded
+    exit 0
+fi
 wheels=(dist/heapline-*.whl)
 if [[ -f ${wheels[0]} && -f dist/.sources && $(<dist/.sources) == "$digest" ]]; then
     echo "wheel: ${wheels[0]} is up to date"

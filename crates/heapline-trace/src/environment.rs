@@ -48,6 +48,12 @@ pub(crate) fn known() -> Option<&'static Environment> {
     ENVIRONMENT.get()
 }
 
+/// Whether this interpreter has no GIL. All that the recorder does with "the GIL held" rests on this one answer.
+fn is_free_threaded() -> bool {
+    // Only such builds have the function.
+    !ffi::data_symbol(c"PyUnstable_Module_SetGIL").is_null()
+}
+
 /// The environment, found now if need be.
 ///
 /// # Safety
@@ -55,6 +61,11 @@ pub(crate) fn known() -> Option<&'static Environment> {
 pub(crate) unsafe fn find() -> Result<&'static Environment, Error> {
     if let Some(found) = ENVIRONMENT.get() {
         return Ok(found);
+    }
+    if is_free_threaded() {
+        return Err(Error::Unsupported(
+            "it is a free-threaded build; one with the GIL can be recorded".to_owned(),
+        ));
     }
     let api = ffi::api()?;
     let (version, version_hex) = ffi::version(api);
