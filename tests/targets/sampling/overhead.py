@@ -20,7 +20,8 @@ def put(depth):
     if depth:
         put(depth - 1)
     else:
-        kept.append(bytes(LENGTH))
+        block = bytes(LENGTH)
+        kept.append(block)
 
 
 def work():
