@@ -184,6 +184,10 @@ def test_storms_leave_the_books_right(run_program: Callable[..., list[str]]) -> 
     assert run_program("storm.py") == ["right"]
 
 
+def test_nothing_live_has_no_error(run_program: Callable[..., list[str]]) -> None:
+    assert run_program("all_freed.py") == ["[]"]
+
+
 def test_announced_blocks(run_program: Callable[..., list[str]]) -> None:
     pytest.importorskip("_testcapi")
     assert run_program("announced.py") == ["live", "replaced", "over", "many"]
