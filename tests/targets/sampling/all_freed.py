@@ -1,4 +1,4 @@
-"""Blocks of all sizes at the widest interval, where squares of what they stand for are beyond what a double holds exactly.
+"""Blocks of all sizes at the widest interval, where squares of what they stand for do not fit into a double exactly.
 
 All are freed again. Prints the seeds with which something is left, and its variances.
 """

@@ -1,4 +1,4 @@
-"""Blocks of sizes that allocators serve in one way or another, each allocated and freed again. Prints those that are wrong."""
+"""Blocks of sizes that allocators serve in one way or another, allocated and freed again. Prints what is wrong."""
 
 import heapline
 from measured import BYTES_OBJECT, is_near, row, start, verified
@@ -12,8 +12,8 @@ def put(place):
 
 kept = [None] * COUNT
 places = list(range(COUNT))
-# Where a small block makes pymalloc map more memory, its tables grow beside it: 2 KiB for 256 MiB of addresses, 8 KiB for
-# 256 GiB, and an array of its arenas. A block that were counted twice, or not freed, would be much more in all.
+# Where a small block makes pymalloc map more memory, its tables grow beside it: 2 KiB for 256 MiB of addresses, 8 KiB
+# for 256 GiB, and an array of its arenas. Blocks that were counted twice, or not freed, would be much more in all.
 TABLES = 20_000
 wrong = []
 for size in (34, 100, 440, 470, 480, 481, 500, 512, 513, 600, 2000, 20_000):
