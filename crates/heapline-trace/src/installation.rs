@@ -95,18 +95,18 @@ pub(crate) unsafe fn install(api: &Api, version: usize) -> Result<(), Error> {
     /// Whether the hooks that were put in place last were those that sample.
     static SAMPLES: AtomicBool = AtomicBool::new(false);
     let samples = version == SAMPLED;
-    // SAFETY: the GIL is held.
-    if SAMPLES.load(Ordering::Relaxed) != samples
-        && (0..DOMAINS).any(|domain| unsafe { leads_to_us(api, domain) })
-    {
+    let leads_to_us = |domain| {
+        // SAFETY: the GIL is held.
+        unsafe { leads_to_us(api, domain) }
+    };
+    if SAMPLES.load(Ordering::Relaxed) != samples && (0..DOMAINS).any(leads_to_us) {
         return Err(Error::HooksInTheWay);
     }
     SAMPLES.store(samples, Ordering::Relaxed);
     for domain in 0..DOMAINS {
         // Asked for each domain: other tools come and go in one domain and stay in another, and an original that
         // leads back to our own hook would never return.
-        // SAFETY: the GIL is held.
-        if unsafe { leads_to_us(api, domain) } {
+        if leads_to_us(domain) {
             continue;
         }
         let original = current(api, domain);
