@@ -252,9 +252,14 @@ impl Accounts {
                 }
                 let epoch = (*self.counters.add(account as usize)).epoch;
                 self.fall(account, freed.bytes, freed.count);
+                let is_last = u64::from((*self.counters.add(account as usize)).live_count) == freed.count;
                 self.vary(account, epoch, |variance| {
                     variance.live_bytes -= freed.bytes_variance;
                     variance.live_count -= freed.count_variance;
+                    if is_last {
+                        // Of large variances rounding may leave something.
+                        (variance.live_bytes, variance.live_count) = (0.0, 0.0);
+                    }
                 });
                 let counters = &mut *self.counters.add(account as usize);
                 counters.live_bytes = counters.live_bytes.wrapping_sub(freed.bytes);

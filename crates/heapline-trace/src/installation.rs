@@ -95,8 +95,10 @@ pub(crate) unsafe fn install(api: &Api, version: usize) -> Result<(), Error> {
     /// Whether the hooks that were put in place last were those that sample.
     static SAMPLES: AtomicBool = AtomicBool::new(false);
     let samples = version == SAMPLED;
-    // SAFETY: the GIL is held.
-    let leads_to_us = |domain| unsafe { leads_to_us(api, domain) };
+    let leads_to_us = |domain| {
+        // SAFETY: the GIL is held.
+        unsafe { leads_to_us(api, domain) }
+    };
     if SAMPLES.load(Ordering::Relaxed) != samples && (0..DOMAINS).any(leads_to_us) {
         return Err(Error::HooksInTheWay);
     }

@@ -30,7 +30,8 @@ for seed in range(seeds):
     heapline.stop()
     del kept
     snapshot = heapline.load(capture)
-    rows = {row.frame.line: row for row in snapshot.statistics("line") if row.frame and row.frame.file == sites.__file__}
+    statistics = snapshot.statistics("line")
+    rows = {row.frame.line: row for row in statistics if row.frame and row.frame.file == sites.__file__}
     variances = line_variances(capture) if interval > 1 else {}
     recording = []
     for site in known:

@@ -1,4 +1,7 @@
-"""Has the recorder change its interval: overhead.py wider|narrower. Its decisions depend on time, what is asserted does not."""
+"""Has the recorder change its interval: overhead.py wider|narrower.
+
+When it does depends on time; what is said of the samples before and after does not.
+"""
 
 import os
 import sys
@@ -20,7 +23,8 @@ def put(depth):
     if depth:
         put(depth - 1)
     else:
-        kept.append(bytes(LENGTH))
+        block = bytes(LENGTH)
+        kept.append(block)
 
 
 def work():

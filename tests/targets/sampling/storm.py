@@ -1,4 +1,4 @@
-"""Threads allocate, reallocate and free at random, at an interval at which half of it is sampled; some of it in code that dies."""
+"""Threads allocate, reallocate and free at random, some in code that dies, at an interval at which much is sampled."""
 
 import random
 import threading
