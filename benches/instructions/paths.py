@@ -115,7 +115,7 @@ def main() -> None:
     if mode != "plain":
         import heapline
 
-        heapline.start(sampling_interval=1 << 30 if mode == "sampled" else None)
+        heapline.start(sampling_interval=1 << 26 if mode == "sampled" else None)
     # Whatever is made once is made here.
     work(1000)
     work(int(rounds))

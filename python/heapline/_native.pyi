@@ -96,7 +96,7 @@ def start(
 
     With ``sampling_interval`` only samples are recorded, one for so many bytes on average (``512 * 1024``), and all
     numbers are unbiased estimates with standard errors: cheap enough to stay on in production. ``None`` or 1 records
-    every allocation, up to 2**30 can be asked for. ``max_overhead`` (above 0 and below 1; 0.01 is 1 %) is the largest
+    every allocation, up to 2**26 can be asked for. ``max_overhead`` (above 0 and below 1; 0.01 is 1 %) is the largest
     share of the program's processor time that sampling may take: the interval, 512 KiB at first if none is given, is
     widened or narrowed accordingly, and the capture lists each change. Blocks of zero bytes are not counted then.
 

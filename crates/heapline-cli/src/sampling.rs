@@ -13,7 +13,7 @@ impl Sampling {
     /// The interval of those who only say how much recording may cost.
     pub const DEFAULT_INTERVAL: u64 = 512 << 10;
     /// The widest interval.
-    pub const WIDEST_INTERVAL: u64 = 1 << 30;
+    pub const WIDEST_INTERVAL: u64 = 64 << 20;
 
     /// From what was asked for: a mean interval in bytes, where 1 records every block, and a share of the processor time.
     ///
@@ -33,7 +33,7 @@ impl Sampling {
         }
         match interval {
             Some(interval) if !(1..=widest).contains(&interval) => Err(format!(
-                "{interval_name} must be from 1 byte, which records every allocation, to {widest} (1 GiB)"
+                "{interval_name} must be from 1 byte, which records every allocation, to {widest} (64 MiB)"
             )),
             Some(1) if most_overhead.is_some() => Err(format!(
                 "{overhead_name} needs samples: every allocation is recorded where {interval_name} is 1"
@@ -119,11 +119,11 @@ mod tests {
         assert_eq!(new(None, None), Ok(None));
         assert_eq!(new(Some(1), None), Ok(None));
         assert_eq!(new(Some(2), None), sampling(2, None));
-        assert_eq!(new(Some(1 << 30), Some(0.01)), sampling(1 << 30, Some(0.01)));
+        assert_eq!(new(Some(64 << 20), Some(0.01)), sampling(64 << 20, Some(0.01)));
         assert_eq!(new(None, Some(0.01)), sampling(512 << 10, Some(0.01)));
         for (interval, overhead) in [
             (Some(0), None),
-            (Some((1 << 30) + 1), None),
+            (Some((64 << 20) + 1), None),
             (Some(u64::MAX), None),
             (Some(1), Some(0.01)),
             (None, Some(0.0)),

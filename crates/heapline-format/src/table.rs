@@ -249,7 +249,7 @@ record! {
 
 record! {
     /// From when on samples were taken at which interval, in a sampled recording. A thread goes over to a new interval after
-    /// at most [`Interval::LAG_BYTES`] of its allocations.
+    /// at most [`Interval::lag_bytes`] of its allocations.
     pub struct Interval {
         /// Time since the start.
         pub time_ns: u64,
@@ -259,8 +259,11 @@ record! {
 }
 
 impl Interval {
-    /// Bytes that a thread allocates at most before it notices that the interval has changed.
-    pub const LAG_BYTES: u64 = 256 << 10;
+    /// Bytes that a thread allocates at most before it notices that the interval is another one than this.
+    #[must_use]
+    pub fn lag_bytes(interval: u64) -> u64 {
+        (256 << 10).max(interval / 4)
+    }
 }
 
 /// Which records of the table of [`Birth`]s count, and when they were true: the header's `births`.

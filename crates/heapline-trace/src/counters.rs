@@ -229,6 +229,9 @@ impl Accounts {
         let Batch { allocated, freed } = batch;
         // SAFETY: as above.
         unsafe {
+            if !self.variances.is_null() {
+                (*self.header).sample_count += allocated.samples;
+            }
             let epoch = (*self.counters.add(account as usize)).epoch;
             self.rise(account, allocated.bytes, allocated.count);
             self.vary(account, epoch, |variance| {
@@ -278,7 +281,6 @@ impl Accounts {
             if self.variances.is_null() {
                 return self.allocated(account, size);
             }
-            (*self.header).sample_count += 1;
             self.batch(account, Batch { allocated: Sum::of(size, weight), freed: Sum::default() });
         }
     }

@@ -177,7 +177,7 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
             Ok(Entry::Nothing) => {}
             Ok(stale) => leave_free(session, &mut desk, stale),
             Err(_) => {
-                session.count_unrecorded();
+                session.count_unrecorded(1);
                 return;
             }
         }
@@ -185,7 +185,7 @@ fn book_remote_allocation(node: u32, address: usize, size: usize) {
             session.count_pending(size as i64);
         } else {
             session.blocks.take(address);
-            session.count_unrecorded();
+            session.count_unrecorded(1);
         }
     });
 }
@@ -202,7 +202,7 @@ pub(crate) fn leave_free(session: &Session, desk: &mut remote::Desk, entry: Entr
         Entry::Watched(number) => desk.leave(Note::CodeDied(number)),
     };
     if !left {
-        session.count_unrecorded();
+        session.count_unrecorded(1);
     }
 }
 

@@ -4,7 +4,8 @@
 //! there before, by a jump. What is to be done for a sample is the business of [`crate::tracked`], where samples are kept.
 //!
 //! Requests of more than [`OWN_BYTES`] may be passed on to the RAW domain by the allocator itself, in which they would count
-//! again: it is called as from inside a hook. Smaller ones it serves from its own memory.
+//! again: it is called as from inside a hook. Smaller ones it serves from its own memory; what it takes from RAW for its
+//! tables meanwhile counts as the RAW domain's, and so would a small request that found no arena.
 
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -71,6 +72,7 @@ unsafe fn counts_down(local: *mut ThreadLocal, size: usize) -> bool {
 #[unsafe(naked)]
 unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, _: usize) -> *mut c_void {
     core::arch::naked_asm!(
+        ".cfi_startproc",
         ".if {domain} != {raw}",
         "cmp rsi, {own_bytes}",
         "ja 2f",
@@ -85,6 +87,7 @@ unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, _: usize) -> *m
         "jmp qword ptr [rip + {originals} + {original}]",
         "2:",
         "jmp {slowly}",
+        ".cfi_endproc",
         domain = const DOMAIN,
         raw = const RAW,
         own_bytes = const OWN_BYTES,
@@ -100,6 +103,7 @@ unsafe extern "C" fn malloc<const DOMAIN: usize>(_: *mut c_void, _: usize) -> *m
 #[unsafe(naked)]
 unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, _: usize, _: usize) -> *mut c_void {
     core::arch::naked_asm!(
+        ".cfi_startproc",
         "mov rax, rdx",
         "imul rax, rsi",
         ".if {domain} != {raw}",
@@ -116,6 +120,7 @@ unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, _: usize, _: us
         "jmp qword ptr [rip + {originals} + {original}]",
         "2:",
         "jmp {slowly}",
+        ".cfi_endproc",
         domain = const DOMAIN,
         raw = const RAW,
         own_bytes = const OWN_BYTES,
@@ -131,6 +136,7 @@ unsafe extern "C" fn calloc<const DOMAIN: usize>(_: *mut c_void, _: usize, _: us
 #[unsafe(naked)]
 unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, _: *mut c_void) {
     core::arch::naked_asm!(
+        ".cfi_startproc",
         "mov eax, esi",
         "shr eax, {granule_bits}",
         "and eax, {mask}",
@@ -140,6 +146,7 @@ unsafe extern "C" fn free<const DOMAIN: usize>(_: *mut c_void, _: *mut c_void) {
         "jmp qword ptr [rip + {originals} + {original}]",
         "2:",
         "jmp {slowly}",
+        ".cfi_endproc",
         granule_bits = const sample_filter::GRANULE_BITS,
         mask = const sample_filter::BYTES - 1,
         counts = sym sample_filter::COUNTS,
@@ -177,9 +184,13 @@ fn slowly<const DOMAIN: usize>(size: usize, call: impl FnOnce(&Allocator) -> *mu
     // SAFETY: the block is this thread's own.
     unsafe {
         if (*local).inside != 0 {
-            // It may have been made to see whether it comes by.
             if (*local).inside == thread_local::PROBING {
+                // It was made to see whether it comes by.
                 (*local).inside = thread_local::PROBED;
+            } else if (*local).countdown < 0 {
+                // The mark lay on a block of our own: it counts for nothing. Were the countdown left as it is, the program's
+                // next block would be a sample whatever its size.
+                let _ = (*local).at_end_of_countdown(size);
             }
             return call(original);
         }

@@ -1,7 +1,7 @@
 //! Which blocks are sampled: a thread's bytes with marks on them, an exponential distance apart.
 //!
 //! Each thread counts down to its next mark, so an allocation costs a subtraction. The countdown ends earlier, after
-//! [`CHUNK_BYTES`], so that a thread sees a new interval and the clock; what then remains is `beyond`. An exponential
+//! [`chunk_bytes`], so that a thread sees a new interval and the clock; what then remains is `beyond`. An exponential
 //! distribution has no memory: the next mark may be drawn anew at any time, if only that does not depend on where it
 //! would have been.
 //!
@@ -12,10 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::thread_local::{self, ThreadLocal};
 use crate::weight::Weight;
 
-/// Bytes that a thread allocates at most between two looks.
-pub(crate) const CHUNK_BYTES: u64 = heapline_format::Interval::LAG_BYTES;
-/// With a wider one, what a small block stands for would not fit into a count.
-pub(crate) const WIDEST_INTERVAL: u64 = 1 << 30;
+/// With a wider one, what a few small blocks stand for would not fit into a count.
+pub(crate) const WIDEST_INTERVAL: u64 = 64 << 20;
 
 /// Mean bytes between marks in the recording that is going on; 1: every block is recorded.
 static INTERVAL: AtomicU64 = AtomicU64::new(1);
@@ -23,7 +21,7 @@ static INTERVAL: AtomicU64 = AtomicU64::new(1);
 static SEED: AtomicU64 = AtomicU64::new(0);
 
 /// One time in so many what is done is measured.
-pub(crate) const MEASURED: u64 = 4;
+pub(crate) const MEASURED: u32 = 4;
 
 /// From the golden ratio, as in the generator SplitMix64.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -49,6 +47,12 @@ pub(crate) fn in_child() {
     SEED.store(mix(SEED.load(Ordering::Relaxed) ^ STEP.rotate_left(31)), Ordering::Relaxed);
     // SAFETY: the block is this thread's own.
     unsafe { (*thread_local::current()).begin_anew() };
+}
+
+/// Bytes that a thread allocates at most between two looks: with wide intervals as many more, so that looks cost no more
+/// than samples do.
+fn chunk_bytes(interval: u64) -> u64 {
+    heapline_format::Interval::lag_bytes(interval)
 }
 
 /// From now on samples are an other mean interval apart.
@@ -97,10 +101,10 @@ impl ThreadLocal {
         self.random = mix(SEED.fetch_add(STEP, Ordering::Relaxed) ^ STEP.rotate_left(17));
     }
 
-    /// Whether what is done until the next mark is to be measured: once in [`MEASURED`] times, for asking the clock takes
-    /// about as long as booking a sample.
+    /// Whether what is done at this end of the countdown is to be measured: once in [`MEASURED`] times, for asking the clock
+    /// takes about as long as booking a sample.
     pub(crate) fn is_measured(&self) -> bool {
-        self.random.is_multiple_of(MEASURED)
+        self.steps.is_multiple_of(MEASURED)
     }
 
     /// Draws the next mark.
@@ -113,13 +117,14 @@ impl ThreadLocal {
 
     /// So many bytes to the next mark.
     fn go_on(&mut self, left: u64) {
-        let countdown = left.min(CHUNK_BYTES);
+        let countdown = left.min(chunk_bytes(self.interval));
         (self.countdown, self.beyond) = (countdown as i64, left - countdown);
     }
 
     /// The countdown has run out with an allocation of so many bytes: its weight, if a mark lies on it.
     pub(crate) fn at_end_of_countdown(&mut self, size: usize) -> Option<Weight> {
         let now = interval();
+        self.steps = self.steps.wrapping_add(1);
         if self.interval == 0 {
             self.seed();
             self.draw(now);

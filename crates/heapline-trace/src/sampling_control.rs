@@ -19,14 +19,19 @@ const PAIR_NS: f64 = 1.0;
 /// What the end of a sample takes, which is not measured.
 const SAMPLE_END_NS: u64 = 200;
 
-/// Processor time of the program between two decisions, in nanoseconds.
+/// A decision rests on at least so much processor time of the program, in nanoseconds, and on so many samples,
 const DECIDE_NS: u64 = 200_000_000;
-/// The widest interval that is chosen: with a wider one most programs have no samples.
-const WIDEST: u64 = 256 << 20;
-/// An interval is narrowed to a sixteenth of what was asked for.
+const ENOUGH_SAMPLES: u64 = 64;
+/// or on so much time, however few they are.
+const PATIENCE_NS: u64 = 5_000_000_000;
+/// An interval is narrowed to a sixteenth of what was asked for, and widened to so many times that: a profile has samples.
 const NARROWEST_PART: u64 = 16;
+const WIDEST_TIMES: u64 = 32;
 /// With more samples in the table than these, it is not narrowed.
 const MOST_SAMPLES: usize = 1 << 14;
+/// So far from what is wanted the cost may be before the interval is changed: what was measured is an estimate too.
+const TOO_DEAR: f64 = 1.2;
+const CHEAP: f64 = 0.4;
 
 /// Changes that are listed.
 const LISTED: usize = 1024;
@@ -40,6 +45,8 @@ pub(crate) struct SamplingControl {
     interval: u64,
     /// What samples have taken, in nanoseconds.
     samples_ns: u64,
+    /// Samples that were booked.
+    samples: u64,
     /// Allocations, as estimated.
     allocated: u64,
     /// Processor time of the process when the recording started.
@@ -47,9 +54,10 @@ pub(crate) struct SamplingControl {
     decided: Cost,
 }
 
-/// Processor time until a moment, in nanoseconds.
+/// Processor time until a moment, in nanoseconds, and what it was for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
+    count: u64,
     process: u64,
     /// Samples alone.
     samples: u64,
@@ -66,6 +74,7 @@ impl SamplingControl {
             options,
             interval: options.interval,
             samples_ns: 0,
+            samples: 0,
             allocated: 0,
             start_cpu_ns: clock::process_cpu_ns(),
             decided: Cost::default(),
@@ -77,15 +86,15 @@ impl SamplingControl {
     /// Parts with the capture's file, in a process that was forked or for owners that go on; costs begin anew.
     pub(crate) fn restart(&mut self, capture: &Capture) -> io::Result<()> {
         capture.detach_table(&mut self.space, self.records, Interval::BYTES)?;
-        (self.samples_ns, self.allocated, self.decided) = (0, 0, Cost::default());
+        (self.samples_ns, self.samples, self.allocated) = (0, 0, 0);
+        self.decided = Cost::default();
         self.start_cpu_ns = clock::process_cpu_ns();
         Ok(())
     }
 
     fn list(&mut self, capture: &Capture, elapsed_ns: u64) {
-        let place = (self.records + 1) * Interval::BYTES;
-        if place > self.space.committed() {
-            return;
+        if (self.records + 1) * Interval::BYTES > self.space.committed() {
+            self.thin(capture);
         }
         let record = Interval { time_ns: elapsed_ns, sampling_interval: self.interval };
         // SAFETY: the record lies within what is committed, and is not counted yet.
@@ -94,15 +103,37 @@ impl SamplingControl {
         capture.count(&self.space, self.records as u64);
     }
 
+    /// Makes room where all is in use: of each two neighbours behind the first the wider one stays, so that the widest of
+    /// all is never lost.
+    fn thin(&mut self, capture: &Capture) {
+        // SAFETY: so many records were written, and nobody else writes to them.
+        let records =
+            unsafe { std::slice::from_raw_parts_mut(self.space.base().cast::<Interval>(), self.records) };
+        let mut kept = 1;
+        for pair in 0..(records.len() - 1) / 2 {
+            let (one, other) = (records[1 + 2 * pair], records[2 + 2 * pair]);
+            records[kept] = if other.sampling_interval > one.sampling_interval { other } else { one };
+            kept += 1;
+        }
+        if records.len().is_multiple_of(2) {
+            records[kept] = records[records.len() - 1];
+            kept += 1;
+        }
+        self.records = kept;
+        capture.count(&self.space, kept as u64);
+    }
+
     /// A sample was booked, or there was a look without one. If it was measured, it stands for those that were not.
     pub(crate) fn took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
         let end_ns = if weight.is_some() { SAMPLE_END_NS } else { 0 };
-        self.samples_ns += nanoseconds.unwrap_or(0) * sampler::MEASURED + end_ns;
+        self.samples_ns += nanoseconds.unwrap_or(0) * u64::from(sampler::MEASURED) + end_ns;
+        self.samples += u64::from(weight.is_some());
         self.allocated += weight.map_or(0, |weight| u64::from(weight.count));
     }
 
     fn cost(&self) -> Cost {
         Cost {
+            count: self.samples,
             process: clock::process_cpu_ns().saturating_sub(self.start_cpu_ns),
             samples: self.samples_ns,
             pairs: (self.allocated as f64 * PAIR_NS) as u64,
@@ -119,11 +150,14 @@ impl SamplingControl {
             (*header).process_cpu_ns = cost.process;
         }
         let Some(most) = self.options.most_overhead else { return };
-        if cost.process.saturating_sub(self.decided.process) < DECIDE_NS {
+        let passed = cost.process.saturating_sub(self.decided.process);
+        let count = cost.count - self.decided.count;
+        if passed < DECIDE_NS || (count < ENOUGH_SAMPLES && passed < PATIENCE_NS) {
             return;
         }
         let past = Cost {
-            process: cost.process - self.decided.process,
+            count,
+            process: passed,
             samples: cost.samples - self.decided.samples,
             pairs: cost.pairs - self.decided.pairs,
         };
@@ -148,11 +182,11 @@ fn wanted(past: Cost, most: f64, interval: u64, first: u64, samples: usize) -> u
     let may_take = (most - pairs).max(most / 4.0);
     let factor = taken / may_take;
     let narrowest = (first / NARROWEST_PART).max(2);
-    let widest = WIDEST.max(first);
+    let widest = first.saturating_mul(WIDEST_TIMES).min(sampler::WIDEST_INTERVAL);
     match factor {
-        factor if factor > 1.0 => ((interval as f64 * factor.min(4.0)) as u64).min(widest),
+        factor if factor > TOO_DEAR => ((interval as f64 * factor.min(4.0)) as u64).min(widest),
         // With room to spare, so that it does not go to and fro.
-        factor if factor < 0.4 && samples < MOST_SAMPLES => {
+        factor if factor < CHEAP && samples < MOST_SAMPLES => {
             ((interval as f64 * (factor / 0.7).max(0.5)) as u64).clamp(narrowest, interval.max(narrowest))
         }
         _ => interval,
@@ -173,7 +207,7 @@ mod tests {
             .map(|_| {
                 let samples = (bytes_per_second / interval as f64 * sample_ns) as u64;
                 let pairs = (bytes_per_second / 100.0 * PAIR_NS) as u64;
-                let past = Cost { process: SECOND + samples + pairs, samples, pairs };
+                let past = Cost { count: 100, process: SECOND + samples + pairs, samples, pairs };
                 interval = wanted(past, most, interval, first, 100);
                 interval
             })
@@ -190,7 +224,7 @@ mod tests {
         let intervals = settle(sample_ns, rate, 0.01);
         let last = *intervals.last().expect("some");
         assert!(last > 512 << 10);
-        assert!(share(sample_ns, rate, last) <= 0.0101, "{last}");
+        assert!(share(sample_ns, rate, last) <= 0.01 * TOO_DEAR, "{last}");
         assert!(intervals[30..].iter().all(|interval| *interval == last), "it has settled: {intervals:?}");
     }
 
@@ -206,7 +240,10 @@ mod tests {
     fn samples_are_taken_even_where_countdowns_take_too_much() {
         let intervals = settle(5000.0, 3e9, 0.01);
         let last = *intervals.last().expect("some");
-        assert!(last < WIDEST && share(5000.0, 3e9, last) - share(0.0, 3e9, last) < 0.003, "{last}");
+        assert!(
+            last < WIDEST_TIMES * (512 << 10) && share(5000.0, 3e9, last) - share(0.0, 3e9, last) < 0.003,
+            "{last}"
+        );
     }
 
     #[test]
@@ -214,10 +251,65 @@ mod tests {
         let idle = Cost { process: SECOND, ..Cost::default() };
         assert_eq!(wanted(idle, 0.01, 2, 2, 0), 2);
         assert_eq!(wanted(idle, 0.01, 1000, 1000, MOST_SAMPLES), 1000);
-        let busy = Cost { process: SECOND, samples: SECOND / 2, pairs: 0 };
+        let busy = Cost { count: 100, process: SECOND, samples: SECOND / 2, pairs: 0 };
         assert_eq!(
             wanted(busy, 0.01, sampler::WIDEST_INTERVAL, sampler::WIDEST_INTERVAL, 0),
             sampler::WIDEST_INTERVAL
         );
+    }
+
+    /// What a decision sees is uncertain: samples are few, and so are those of them that are measured.
+    #[test]
+    fn chance_does_not_have_it_go_to_and_fro() {
+        let (first, most) = (512 << 10, 0.01);
+        for (sample_ns, rate) in [(3000.0, 2e9), (6000.0, 8e8), (20_000.0, 3e8), (3000.0, 1e7), (5000.0, 5e9)]
+        {
+            let (mut interval, mut random) = (first, 7_u64);
+            let mut uniform = move |from: f64, to: f64| {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                from + (random >> 11) as f64 / (1_u64 << 53) as f64 * (to - from)
+            };
+            let mut seen = Vec::new();
+            for _ in 0..200 {
+                // As long as it takes to have enough samples.
+                let each = rate / interval as f64;
+                let seconds = (ENOUGH_SAMPLES as f64 / each).clamp(0.2, 5.0);
+                let samples = (seconds * each * sample_ns * uniform(0.6, 1.4)) as u64;
+                let pairs = (seconds * rate / 100.0 * PAIR_NS * uniform(0.8, 1.2)) as u64;
+                let process = (seconds * SECOND as f64) as u64 + samples + pairs;
+                interval = wanted(Cost { count: 64, process, samples, pairs }, most, interval, first, 100);
+                seen.push(interval);
+            }
+            let settled = &seen[50..];
+            let (least, largest) = (settled.iter().min(), settled.iter().max());
+            let (least, largest) = (*least.expect("some"), *largest.expect("some"));
+            let changes = settled.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            assert!(
+                largest <= least * 4 && changes <= 15,
+                "{least} to {largest}, {changes} changes at {rate}"
+            );
+            let cost = share(sample_ns, rate, largest) - share(0.0, rate, largest);
+            assert!(cost <= most.max(share(0.0, rate, largest)) * TOO_DEAR, "{cost} at {rate}");
+        }
+    }
+
+    #[test]
+    fn of_too_many_changes_the_widest_stays() {
+        let mut capture = Capture::create(None).expect("memory");
+        let options = Sampling { interval: 1000, most_overhead: Some(0.01), seed: None };
+        let mut control = SamplingControl::new(&mut capture, options).expect("memory");
+        for number in 0..5 * LISTED as u64 {
+            control.interval = if number == 1500 { 9999 } else { 1000 + number % 7 };
+            control.list(&capture, number);
+            assert!(control.records <= LISTED);
+        }
+        // SAFETY: so many records were written.
+        let records =
+            unsafe { std::slice::from_raw_parts(control.space.base().cast::<Interval>(), control.records) };
+        assert_eq!((records[0].time_ns, records[0].sampling_interval), (0, 1000));
+        assert!(records.iter().any(|record| record.sampling_interval == 9999));
+        assert!(records.is_sorted_by(|one, next| one.time_ns < next.time_ns));
+        assert_eq!(records.last().map(|record| record.time_ns), Some(5 * LISTED as u64 - 1));
     }
 }

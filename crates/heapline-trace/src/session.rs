@@ -84,10 +84,10 @@ impl Session {
         Some((capture.path()?, state))
     }
 
-    /// Counts an allocation of a thread without the GIL that could not be recorded.
-    pub(crate) fn count_unrecorded(&self) {
+    /// Counts allocations of a thread without the GIL that could not be recorded.
+    pub(crate) fn count_unrecorded(&self, count: u32) {
         // SAFETY: the counter lies in the capture's header, which the recorder keeps mapped; it is atomic.
-        unsafe { &*self.unrecorded }.fetch_add(1, Ordering::Relaxed);
+        unsafe { &*self.unrecorded }.fetch_add(count.into(), Ordering::Relaxed);
     }
 }
 

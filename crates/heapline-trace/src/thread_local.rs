@@ -19,7 +19,8 @@ pub(crate) struct ThreadLocal {
     pub(crate) session: u32,
     /// Node of this thread's root in the calling-context tree.
     pub(crate) root: u32,
-    reserved: u32,
+    /// How often the countdown was over.
+    pub(crate) steps: u32,
     /// Bytes that this thread may allocate before something is to be done about sampling; negative when it is time.
     pub(crate) countdown: i64,
     /// Bytes from where the countdown ends to the next mark.

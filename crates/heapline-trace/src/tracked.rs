@@ -292,7 +292,7 @@ fn book_remotely(node: u32, domain: u32, address: usize, size: usize, weight: We
     let in_block_table = is_for_block_table(session, domain, address, size);
     let has_room = in_block_table || session.tracked.reserve();
     if !has_room || !desk.leave(Note::Allocated { account, domain, size, weight }) {
-        session.count_unrecorded();
+        session.count_unrecorded(weight.count);
         return Some(false);
     }
     session.count_pending(weight.bytes as i64);
@@ -301,7 +301,7 @@ fn book_remotely(node: u32, domain: u32, address: usize, size: usize, weight: We
             Ok(stale) => hooks::leave_free(session, &mut desk, stale),
             Err(_) => {
                 hooks::leave_free(session, &mut desk, Entry::Block(block));
-                session.count_unrecorded();
+                session.count_unrecorded(weight.count);
                 return Some(false);
             }
         }
@@ -322,7 +322,7 @@ fn forget_remotely(session: &Session, desk: &mut Desk, domain: u32, address: usi
     if let Some((Block { account, size, .. }, weight)) = session.tracked.take(domain, address) {
         session.count_pending((weight.bytes as i64).wrapping_neg());
         if !desk.leave(Note::Freed { account, domain, size, weight }) {
-            session.count_unrecorded();
+            session.count_unrecorded(weight.count);
         }
     }
     if domain == PYTHON {
@@ -369,11 +369,16 @@ impl Recorder {
                 }
                 has_room
             };
+            // Looking at the clock may take a while, and threads without the GIL need not wait for that.
+            drop(desk);
             if is_kept {
                 let account = self.tree.domain_account(base, domain);
                 self.count_elsewhere(account, size, weight);
             } else {
-                self.tree.capture.lost(LossKind::BlockTable).fetch_add(1, Ordering::Relaxed);
+                self.tree
+                    .capture
+                    .lost(LossKind::BlockTable)
+                    .fetch_add(weight.count.into(), Ordering::Relaxed);
             }
             is_kept
         }

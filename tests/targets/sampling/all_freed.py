@@ -28,7 +28,7 @@ def put(place):
 wrong = []
 for seed in range(20):
     capture.unlink(missing_ok=True)
-    start(1 << 30, seed, output=capture)
+    start(1 << 26, seed, output=capture)
     for place in places:
         put(place)
     kept = [None] * 200

@@ -55,7 +55,8 @@ pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) 
 fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
     if totals.folded_edges > 0 {
         let places = number::counted(totals.folded_edges, "place", "places");
-        let text = format!("recursion folded in {places}: stacks skip repeated frames, totals are exact");
+        let totals = if process.sampling.is_sampled() { "totals lack nothing" } else { "totals are exact" };
+        let text = format!("recursion folded in {places}: stacks skip repeated frames, {totals}");
         page.paragraph(Style::Plain, &text, 2);
     }
     if totals.dropped_count > 0 {
@@ -63,7 +64,8 @@ fn write_what_is_left_out(page: &mut Page, process: &Process, totals: &Totals) {
         let bytes = number::bytes(totals.dropped_bytes);
         let globs: Vec<String> = process.recorded.iter().map(|glob| format!("'{glob}'")).collect();
         let what = if globs.is_empty() { "some files".to_owned() } else { globs.join(", ") };
-        let text = format!("recorded only {what}, which left out {bytes} in {allocations}");
+        let about = if process.sampling.is_sampled() { "about " } else { "" };
+        let text = format!("recorded only {what}, which left out {about}{bytes} in {allocations}");
         page.paragraph(Style::Plain, &text, 2);
     }
 }

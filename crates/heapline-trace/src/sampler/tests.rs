@@ -54,8 +54,9 @@ fn each_size_is_sampled_as_often_as_the_law_says() {
 #[test]
 fn chunks_do_not_change_what_is_sampled() {
     // Mostly beyond a chunk: the sum of what is left must come to the same.
-    let interval = CHUNK_BYTES * 4;
-    let size = (CHUNK_BYTES / 50) as usize;
+    let interval = 1 << 20;
+    assert_eq!(chunk_bytes(interval), interval / 4);
+    let size = (interval / 200) as usize;
     let count = 200_000;
     let samples = sampled(&mut thread(2), interval, &[size], count)[0];
     let probability = -(-(size as f64) / interval as f64).exp_m1();
@@ -70,5 +71,22 @@ fn marks_are_never_infinitely_far() {
     for _ in 0..100_000 {
         local.draw(WIDEST_INTERVAL);
         assert!(local.countdown >= 0 && local.countdown as u64 + local.beyond < WIDEST_INTERVAL * 38);
+    }
+}
+
+#[test]
+fn one_end_of_a_countdown_in_four_is_measured_whatever_the_seed() {
+    for seed in 0..64 {
+        let mut local = thread(seed);
+        local.draw(1000);
+        let measured = (0..4000)
+            .filter(|_| {
+                local.countdown = -1;
+                local.beyond = if local.random.is_multiple_of(3) { 5000 } else { 0 };
+                local.at_end_of_countdown(1);
+                local.is_measured()
+            })
+            .count();
+        assert_eq!(measured, 1000);
     }
 }
