@@ -23,6 +23,9 @@ Lines = dict[str, tuple[int, int]]
 PROGRAMS = {"frees": 0.01, "reallocations": 0.01, "threads": 0.05, "everyday": 17, "free_lists": 47}
 if sys.version_info >= (3, 13):
     PROGRAMS |= {"everyday": 0.1, "free_lists": 0.1}
+if sys.version_info >= (3, 14):
+    # 64 bytes of 200,000 at each run, and seen once: 112. Eight threads that wait leave one small object more, or not.
+    PROGRAMS["threads"] = 0.1
 
 WAYS = {f"{name} allocator": {"PYTHONMALLOC": name} for name in ("default", "malloc", "debug")}
 if sys.version_info >= (3, 14) and sys._jit.is_available():
