@@ -54,12 +54,14 @@ def test_frames_may_be_read_by_public_functions(run_plainly: Execute, script: Ca
 
 
 @pytest.mark.usefixtures("test_module")
-def test_a_recording_alone_changes_one_answer(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+def test_a_recording_alone_changes_one_answer_to_numpy(run_plainly: Execute, script: Callable[[str], Path]) -> None:
     program = script(
         "import _testcapi, heapline, sys\n"
         "import heapline.tracemalloc as tracemalloc\n"
         "def answers():\n"
-        "    for call in (_testcapi.tracemalloc_track, (5, 64, 10)), (_testcapi.tracemalloc_untrack, (5, 64)):\n"
+        "  for domain in 5, 389047:\n"
+        "    track, untrack = _testcapi.tracemalloc_track, _testcapi.tracemalloc_untrack\n"
+        "    for call in (track, (domain, 64, 10)), (untrack, (domain, 64)):\n"
         "        try: call[0](*call[1]); yield 'traced'\n"
         "        except RuntimeError: yield 'not traced'\n"
         "heapline.start()\n"
@@ -71,7 +73,11 @@ def test_a_recording_alone_changes_one_answer(run_plainly: Execute, script: Call
     )
     finished = run_plainly([program])
     assert (finished.status, finished.err) == (0, b"")
-    assert finished.out.decode().splitlines() == ["not traced traced", "traced traced", "not traced traced"]
+    assert finished.out.decode().splitlines() == [
+        "not traced not traced not traced traced",
+        "traced traced traced traced",
+        "not traced not traced not traced traced",
+    ]
 
 
 @pytest.mark.usefixtures("test_module")

@@ -42,6 +42,9 @@ use crate::weight::Weight;
 /// Answer of the interpreter's functions while tracemalloc is not tracing.
 const NOT_TRACING: c_int = -2;
 const FAILED: c_int = -1;
+/// NumPy's domain. From 2.5 on it takes "not tracing" to mean that it need not announce an array that was resized, so it is
+/// told otherwise while anything is recorded.
+const NUMPY: c_uint = 389_047;
 
 type Track = unsafe extern "C" fn(c_uint, usize, usize) -> c_int;
 type Untrack = unsafe extern "C" fn(c_uint, usize) -> c_int;
@@ -159,12 +162,11 @@ unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
     let real = UNTRACK.load(Ordering::Acquire);
     // SAFETY: as in `track`.
     let answer = unsafe { std::mem::transmute::<*const (), Untrack>(real as *const ())(domain, address) };
-    // NumPy from 2.5 on takes "not tracing" to mean that it need not announce an array that was resized.
-    if booked.is_some() { 0 } else { answer }
+    if booked.is_some() && (stands_in() || domain == NUMPY) { 0 } else { answer }
 }
 
 /// Whether a face of tracemalloc is open. Only then is the program to find itself traced: a recording alone changes
-/// nothing that it can see, but for what `untrack` says.
+/// nothing that it can see, but for what `untrack` says to NumPy.
 fn stands_in() -> bool {
     traceback::limit().is_some()
 }
