@@ -103,7 +103,7 @@ PATHS = {
     "called_from_c": Path(called_from_c, 1, 1),
     "generator": Path(generator, 1, 1),
     "deep_stack": Path(deep_stack, 1, 1),
-    "growing": Path(growing, 12, 12, is_sampled=True),
+    "growing": Path(growing, 12, 12),
     # They stay with the stack that has them already.
     "floats": Path(floats, 10, 0),
 }
