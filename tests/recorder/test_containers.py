@@ -180,8 +180,8 @@ def test_64_megabytes_of_shared_memory(
     (capture,) = tmp_path.glob("heapline-*")
     assert live_bytes(capture) > KEPT_BYTES
     capture.unlink()
-    # What else is there leaves 200 kB.
-    fill = f"{size} && head -c 66900000 /dev/zero > /dev/shm/other"
+    # What else is there leaves 250 kB.
+    fill = f"{size} && head -c 66850000 /dev/zero > /dev/shm/other"
     many = script("exec('\\n'.join(f'def f{n}(): return [{n}] * 9\\nf{n}()' for n in range(9000)))\nprint('end')\n")
     full = execute(within("--mount", words=[*words, many], setup=fill), environment={"AT": str(tmp_path)})
     assert (full.status, full.out) == (0, b"end\n"), full.err.decode()

@@ -8,8 +8,8 @@ use std::io;
 
 use heapline_format::{
     Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, Interval,
-    LOST_OFFSET, LOST_SLOTS, MAGIC, MAX_EXTENTS, Meta, Node, Place, State, TABLES_OFFSET, TableHeader,
-    TableId, Tick, UNBEGUN, VERSION, Variance,
+    LOST_OFFSET, LOST_SLOTS, MAGIC, MAX_EXTENTS, Meta, Node, Outlived, Place, State, TABLES_OFFSET,
+    TableHeader, TableId, Tick, UNBEGUN, VERSION, Variance,
 };
 
 use crate::error::Error;
@@ -21,6 +21,7 @@ mod tests;
 const CHUNK_BYTES: usize = (1 << 20) / (Place::BYTES * Counters::BYTES) * (Place::BYTES * Counters::BYTES);
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(Node::BYTES) && CHUNK_BYTES.is_multiple_of(Account::BYTES));
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(Code::BYTES) && CHUNK_BYTES.is_multiple_of(Meta::BYTES));
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(Outlived::BYTES));
 const _: () =
     assert!(CHUNK_BYTES.is_multiple_of(Variance::BYTES) && CHUNK_BYTES.is_multiple_of(Interval::BYTES));
 
@@ -219,6 +220,7 @@ pub(crate) fn record_bytes(table: TableId) -> Option<usize> {
         TableId::Births => Some(Birth::BYTES),
         TableId::Variances => Some(Variance::BYTES),
         TableId::Intervals => Some(Interval::BYTES),
+        TableId::Outlived => Some(Outlived::BYTES),
         TableId::Modules | TableId::SideFiles => None,
     }
 }

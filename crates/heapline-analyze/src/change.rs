@@ -4,7 +4,7 @@ use crate::group::OrderBy;
 use crate::measures::Measures;
 use crate::variances::Variances;
 
-/// The six measures after, less those before. Wide enough for the difference of any two.
+/// The measures after, less those before. Wide enough for the difference of any two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Change of [`Measures::live_bytes`].
@@ -19,6 +19,8 @@ pub struct Change {
     pub allocated_bytes: i128,
     /// Change of [`Measures::allocated_count`].
     pub allocated_count: i128,
+    /// Change of [`Measures::temporary_bytes`].
+    pub temporary_bytes: i128,
 }
 
 impl Change {
@@ -33,6 +35,7 @@ impl Change {
             high_water_mark_count: change(|measures| measures.high_water_mark_count),
             allocated_bytes: change(|measures| measures.allocated_bytes),
             allocated_count: change(|measures| measures.allocated_count),
+            temporary_bytes: change(|measures| measures.temporary_bytes),
         }
     }
 
@@ -52,6 +55,7 @@ impl OrderBy {
             Self::HighWaterMark => change.high_water_mark_bytes,
             Self::AllocatedBytes => change.allocated_bytes,
             Self::Count => change.allocated_count,
+            Self::Temporary => change.temporary_bytes,
         }
     }
 
@@ -77,6 +81,7 @@ mod tests {
             high_water_mark_count: 4,
             allocated_bytes: 5,
             allocated_count: u64::MAX,
+            temporary_bytes: u64::MAX,
         };
         let after = Measures {
             live_bytes: u64::MAX,
@@ -85,6 +90,7 @@ mod tests {
             high_water_mark_count: 24,
             allocated_bytes: 35,
             allocated_count: 0,
+            temporary_bytes: 0,
         };
         let most = i128::from(u64::MAX);
         let expected = Change {
@@ -94,11 +100,12 @@ mod tests {
             high_water_mark_count: 20,
             allocated_bytes: 30,
             allocated_count: -most,
+            temporary_bytes: -most,
         };
         let change = Change::between(&before, &after);
         assert_eq!(change, expected);
         let values: Vec<_> = OrderBy::ALL.iter().map(|order_by| order_by.change(&change)).collect();
-        assert_eq!(values, [most - 1, 10, 30, -most]);
+        assert_eq!(values, [most - 1, 10, 30, -most, -most]);
         assert!(Change::between(&after, &after).is_zero() && !change.is_zero());
     }
 

@@ -89,6 +89,8 @@ choice! {
         AllocatedBytes = "allocated",
         /// Allocations ever made.
         Count = "count",
+        /// Bytes that were freed in the base tick of their allocation.
+        Temporary = "temporary",
     }
 }
 
@@ -101,6 +103,7 @@ impl OrderBy {
             Self::HighWaterMark => measures.high_water_mark_bytes,
             Self::AllocatedBytes => measures.allocated_bytes,
             Self::Count => measures.allocated_count,
+            Self::Temporary => measures.temporary_bytes,
         }
     }
 }
@@ -208,7 +211,8 @@ mod tests {
     #[test]
     fn an_unknown_choice_lists_the_known_ones() {
         let error = "size".parse::<OrderBy>().expect_err("no order");
-        let expected = "unknown order \"size\", choose one of live, high-water-mark, allocated, count";
+        let expected =
+            "unknown order \"size\", choose one of live, high-water-mark, allocated, count, temporary";
         assert_eq!(error.to_string(), expected);
         assert!("Line".parse::<GroupBy>().is_err(), "names are lower case");
     }
@@ -222,9 +226,10 @@ mod tests {
             high_water_mark_count: 4,
             allocated_bytes: 5,
             allocated_count: 6,
+            temporary_bytes: 7,
         };
         let values: Vec<_> = OrderBy::ALL.iter().map(|order_by| order_by.value(&measures)).collect();
-        assert_eq!(values, [1, 3, 5, 6]);
+        assert_eq!(values, [1, 3, 5, 6, 7]);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use heapline_format::{
-    Account, Code, Counters, Header, Interval, LossKind, Meta, MetaKey, Node, Place, SAMPLED_FLAG, State,
-    TableId, Variance,
+    Account, Code, Counters, Header, Interval, LossKind, Meta, MetaKey, Node, Outlived, Place, SAMPLED_FLAG,
+    State, TableId, Variance,
 };
 
 use crate::capture::{Head, ReadAt, record_bytes};
@@ -55,6 +55,7 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
         [
             (&head, TableId::Accounts),
             (&head, TableId::Counters),
+            (&head, TableId::Outlived),
             (&head, TableId::Variances),
             (&head, TableId::Intervals),
             (&nodes_head, TableId::Nodes),
@@ -79,7 +80,8 @@ pub(crate) fn load(source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> R
     let search_path = facts.search_path();
     let names = names.into_texts();
     let sources = codes.files.iter().map(|&name| Arc::new(describe(&search_path, name, &names))).collect();
-    let totals = totals(&header, &accounts, &sampling);
+    let mut totals = totals(&header, &accounts, &sampling);
+    totals.temporary_bytes = totals.temporary_bytes.filter(|_| tells_temporary(&head));
     Ok(Snapshot {
         process: facts.into_process(&header, head.state, sampling),
         totals,
@@ -162,7 +164,7 @@ impl<'a> Reader<'a> {
     fn new(
         source: &'a dyn ReadAt,
         progress: &'a mut dyn FnMut(u64, u64),
-        tables: [(&Head, TableId); 9],
+        tables: [(&Head, TableId); 10],
     ) -> Self {
         let sizes = tables.map(|(head, table)| head.records(table) * record_bytes(table).unwrap_or(0) as u64);
         Self { source, progress, done_bytes: 0, all_bytes: sizes.into_iter().sum() }
@@ -326,6 +328,16 @@ impl<'a> Reader<'a> {
             }
             Ok(())
         })?;
+        if tells_temporary(head) {
+            let mut index = 0;
+            self.read(head, TableId::Outlived, count, |bytes| {
+                for record in bytes.chunks_exact(Outlived::BYTES).filter_map(Outlived::decode) {
+                    measures[index].temporary_bytes = temporary_bytes(&measures[index], &record);
+                    index += 1;
+                }
+                Ok(())
+            })?;
+        }
         // Of accounts without a record nothing is known but the bound.
         let mut variances = Vec::new();
         if sampling.is_sampled() {
@@ -401,7 +413,21 @@ fn measures_of(counters: &Counters) -> Measures {
         high_water_mark_count: counters.live_count.into(),
         allocated_bytes: counters.allocated_bytes,
         allocated_count: counters.allocated_count,
+        temporary_bytes: 0,
     }
+}
+
+/// Whether a capture says of each account what was freed later than in the tick of its allocation.
+fn tells_temporary(head: &Head) -> bool {
+    let accounts = head.records(TableId::Accounts).min(head.records(TableId::Counters));
+    head.records(TableId::Outlived) >= accounts
+}
+
+/// Everything else that was freed. Counters of a program that runs may be of different instants, and then it can come to
+/// less than nothing.
+fn temporary_bytes(measures: &Measures, outlived: &Outlived) -> u64 {
+    let freed = measures.allocated_bytes.wrapping_sub(measures.live_bytes);
+    Some(freed.wrapping_sub(outlived.bytes)).filter(|bytes| *bytes <= measures.allocated_bytes).unwrap_or(0)
 }
 
 fn is_sampled(header: &Header) -> bool {
@@ -437,6 +463,7 @@ fn totals(header: &Header, accounts: &Accounts, sampling: &Sampling) -> Totals {
             .map_or(0, |samples| samples.high_water_mark_bias_bytes(mark_bytes)),
         allocated_bytes: sum.allocated_bytes,
         allocated_count: sum.allocated_count,
+        temporary_bytes: Some(sum.temporary_bytes),
         rss_bytes: known(header.rss_bytes),
         max_rss_bytes: known(header.max_rss_bytes),
         start_rss_bytes: known(header.start_rss_bytes),

@@ -75,6 +75,13 @@ impl Snapshot {
         &self.totals
     }
 
+    /// Whether the capture knows what was freed in the tick of its allocation; where it does not,
+    /// [`crate::Measures::temporary_bytes`] is 0.
+    #[must_use]
+    pub fn tells_temporary(&self) -> bool {
+        self.totals.temporary_bytes.is_some()
+    }
+
     /// What the recording lost; empty when it lost nothing.
     #[must_use]
     pub fn losses(&self) -> &[Loss] {

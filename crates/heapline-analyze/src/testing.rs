@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use heapline_format::{
     Account, Birth, BirthExtent, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header,
-    Interval, LOST_OFFSET, LossKind, MAGIC, Meta, MetaKey, Node, NodeKind, Place, SAMPLED_FLAG, STRING_ALIGN,
-    State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION, Variance,
+    Interval, LOST_OFFSET, LossKind, MAGIC, Meta, MetaKey, Node, NodeKind, Outlived, Place, SAMPLED_FLAG,
+    STRING_ALIGN, State, TABLES_OFFSET, TableHeader, TableId, Tick, VERSION, Variance,
 };
 
 /// Builds a capture record by record. It writes what it is told, sound or not.
@@ -46,6 +46,7 @@ pub struct SyntheticCapture {
     births: Vec<Birth>,
     variances: Vec<Variance>,
     intervals: Vec<Interval>,
+    outlived: Vec<Outlived>,
 }
 
 impl Default for SyntheticCapture {
@@ -88,6 +89,7 @@ impl SyntheticCapture {
             births: Vec::new(),
             variances: Vec::new(),
             intervals: Vec::new(),
+            outlived: Vec::new(),
         };
         new.label(0, NodeKind::Root, "");
         new
@@ -233,6 +235,18 @@ impl SyntheticCapture {
         &mut self.variances[id]
     }
 
+    /// Counts blocks that were allocated at a node and freed again, of which so many bytes outlived the tick of their
+    /// allocation. A capture in which this is said of no node tells of none.
+    pub fn freed(&mut self, node: u32, bytes: u64, count: u64, outlived_bytes: u64) {
+        let id = self.account_id(node);
+        self.counters[id].allocated_bytes += bytes;
+        self.counters[id].allocated_count += count;
+        if self.outlived.len() <= id {
+            self.outlived.resize(id + 1, Outlived::default());
+        }
+        self.outlived[id].bytes += outlived_bytes;
+    }
+
     /// The nodes that have accounts.
     pub fn accounts(&self) -> impl Iterator<Item = u32> + '_ {
         self.accounts.iter().map(|account| account.node)
@@ -260,6 +274,10 @@ impl SyntheticCapture {
     /// The capture's bytes.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
+        let mut outlived = self.outlived.clone();
+        if !outlived.is_empty() {
+            outlived.resize(self.accounts.len(), Outlived::default());
+        }
         let tables = [
             (TableId::Meta, Meta::BYTES, self.meta.iter().flat_map(Meta::encode).collect::<Vec<u8>>()),
             (TableId::Strings, 1, self.strings.clone()),
@@ -273,6 +291,7 @@ impl SyntheticCapture {
             (TableId::Births, Birth::BYTES, self.births.iter().flat_map(Birth::encode).collect()),
             (TableId::Variances, Variance::BYTES, self.variances.iter().flat_map(Variance::encode).collect()),
             (TableId::Intervals, Interval::BYTES, self.intervals.iter().flat_map(Interval::encode).collect()),
+            (TableId::Outlived, Outlived::BYTES, outlived.iter().flat_map(Outlived::encode).collect()),
         ];
         let mut image = vec![0; HEADER_BYTES];
         let mut extents = Vec::new();

@@ -29,6 +29,9 @@ pub struct Totals {
     pub allocated_bytes: u64,
     /// Allocations ever made; a reallocation counts as one.
     pub allocated_count: u64,
+    /// Bytes that are known to have been freed in the base tick of their allocation, see
+    /// [`Measures::temporary_bytes`]; `None` if the capture does not tell.
+    pub temporary_bytes: Option<u64>,
     /// Resident set size at the recorder's last look, `None` when not known.
     pub rss_bytes: Option<u64>,
     /// Largest resident set size seen, `None` when not known.
@@ -46,18 +49,18 @@ pub struct Totals {
     pub dropped_count: u64,
     /// What threads without the GIL allocated less what they freed and is not yet in the other numbers.
     pub pending_bytes: i64,
-    /// Variances of the six measures, sums over all stacks as well; `None` if they are exact.
+    /// Variances of the measures, sums over all stacks as well; `None` if they are exact.
     pub variances: Option<Variances>,
 }
 
 impl Totals {
-    /// The standard errors of the six measures; `None` if they are exact.
+    /// The standard errors of the measures; `None` if they are exact.
     #[must_use]
     pub fn standard_errors(&self) -> Option<Measures> {
         self.variances.map(|variances| variances.standard_errors())
     }
 
-    /// The six measures of the process as a whole.
+    /// The measures of the process as a whole.
     #[must_use]
     pub fn measures(&self) -> Measures {
         Measures {
@@ -67,6 +70,7 @@ impl Totals {
             high_water_mark_count: self.high_water_mark_count,
             allocated_bytes: self.allocated_bytes,
             allocated_count: self.allocated_count,
+            temporary_bytes: self.temporary_bytes.unwrap_or(0),
         }
     }
 }

@@ -54,17 +54,28 @@ pub struct Sum {
     pub bytes: u64,
     /// Blocks.
     pub count: u64,
+    /// Bytes of those that were freed in the base tick of their allocation; 0 of what is live.
+    pub temporary_bytes: u64,
 }
 
 impl Sum {
+    /// Of live blocks.
+    fn live(bytes: u64, count: u64) -> Self {
+        Self { bytes, count, temporary_bytes: 0 }
+    }
+
     fn add(&mut self, other: Self) {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.count = self.count.saturating_add(other.count);
+        self.temporary_bytes = self.temporary_bytes.saturating_add(other.temporary_bytes);
     }
 
     fn less(self, other: Self) -> Self {
-        let (bytes, count) = (self.bytes.saturating_sub(other.bytes), self.count.saturating_sub(other.count));
-        Self { bytes, count }
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            count: self.count.saturating_sub(other.count),
+            temporary_bytes: self.temporary_bytes.saturating_sub(other.temporary_bytes),
+        }
     }
 }
 

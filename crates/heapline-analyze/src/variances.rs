@@ -1,4 +1,4 @@
-//! How far the six measures of a sampled recording may be off.
+//! How far the measures of a sampled recording may be off.
 //!
 //! Blocks are sampled independently, so variances add up over stacks like the measures themselves, and standard errors
 //! are roots of such sums. `docs/concepts/sampling.md` has the derivations.
@@ -96,6 +96,7 @@ impl Variances {
             high_water_mark_count: root(self.high_water_mark_count),
             allocated_bytes: root(self.allocated_bytes),
             allocated_count: root(self.allocated_count),
+            temporary_bytes: root(self.allocated_bytes),
         }
     }
 
@@ -141,6 +142,8 @@ impl OrderBy {
             Self::HighWaterMark => variances.high_water_mark_bytes,
             Self::AllocatedBytes => variances.allocated_bytes,
             Self::Count => variances.allocated_count,
+            // What is temporary is a part of what is allocated, sample by sample: its variance is at most as large.
+            Self::Temporary => variances.allocated_bytes,
         }
     }
 }
@@ -158,7 +161,7 @@ mod tests {
             Measures { live_bytes: 5, high_water_mark_bytes: 2, allocated_count: 1, ..Measures::default() };
         assert_eq!(errors, expected);
         let values = OrderBy::ALL.iter().map(|order| order.variance(&(one + other))).collect::<Vec<_>>();
-        assert_eq!(values, [25.0, 4.0, 0.0, 2.0]);
+        assert_eq!(values, [25.0, 4.0, 0.0, 2.0, 0.0]);
     }
 
     #[test]

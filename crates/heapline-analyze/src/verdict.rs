@@ -31,7 +31,9 @@ const LEAST_GROWTH_BYTES: f64 = 1024.0;
 const KEPT_PART: u64 = 2;
 /// A site's changes are known if they add up to this part of what it holds.
 const KNOWN_PART: f64 = 0.7;
-/// A site is temporary if it never held more than this part of what it allocated.
+/// A site is temporary if it is known that all but this part of what it allocated was freed at once ...
+const LASTING_PART: u64 = 10;
+/// ... or if it never held more than this part of that,
 const TEMPORARY_PART: u64 = 50;
 /// ... in at least so many allocations.
 const TEMPORARY_COUNT: u64 = 16;
@@ -47,7 +49,7 @@ pub enum Verdict {
     Filled,
     /// It goes up and down without growing, or too irregularly to call it growth.
     Steady,
-    /// What it allocates is freed soon: it never held more than a fiftieth of that.
+    /// What it allocates is freed soon: nine tenths in the tick of their allocation, or it never held more than a fiftieth.
     Temporary,
 }
 
@@ -172,8 +174,14 @@ impl<'a> Series<'a> {
     /// What this comes to; `None` if nothing is left to judge by, or it is too young.
     pub(crate) fn judge(&self) -> Option<Trend> {
         let simple = |verdict| Some(Trend { verdict, growth: None });
-        let Measures { live_bytes, allocated_bytes, allocated_count, high_water_mark_bytes, .. } =
-            self.measures;
+        let Measures {
+            live_bytes,
+            allocated_bytes,
+            allocated_count,
+            high_water_mark_bytes,
+            temporary_bytes,
+            ..
+        } = self.measures;
         if live_bytes > 0 && self.imported_bytes >= live_bytes / 10 * 9 {
             return simple(Verdict::Filled);
         }
@@ -188,7 +196,10 @@ impl<'a> Series<'a> {
         }
         let most = live_bytes.max(high_water_mark_bytes).max(self.most as u64);
         let is_small = self.notes.most(most) <= (allocated_bytes / TEMPORARY_PART) as f64;
-        if allocated_count >= TEMPORARY_COUNT && is_small {
+        let lasting = allocated_bytes.saturating_sub(temporary_bytes);
+        // Of samples it takes many to know that.
+        let is_temporary = self.notes.variance_per_byte == 0.0 && lasting <= allocated_bytes / LASTING_PART;
+        if allocated_count >= TEMPORARY_COUNT && (is_small || is_temporary) {
             return simple(Verdict::Temporary);
         }
         let late = ((self.count - began?) / 4).max(2);

@@ -57,7 +57,7 @@ fn ask_traces(bytes: &[u8]) -> bool {
     let small = (0..100).map(|account| Block::new(account, 10, account % 3 == 0)).collect();
     let large = vec![LargeBlock { account: 7, size: 1 << 40, count: 1, is_young: true }];
     // Of accounts without a live block too.
-    let allocated = vec![Sum { bytes: 1 << 41, count: 100 }; 500];
+    let allocated = vec![Sum { bytes: 1 << 41, count: 100, temporary_bytes: 1 << 40 }; 500];
     let Ok(traces) = Traces::from_bytes(bytes, small, large, Some(allocated), 25) else { return false };
     let frames: u32 =
         (0..traces.len()).filter_map(|index| traces.get(index)).map(|trace| trace.total_frames).sum();

@@ -150,7 +150,7 @@ pub(crate) struct ReportArguments {
     by: By,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Order by bytes (high-water-mark, live, allocated) or number of allocations (count)
+    /// Order by bytes (high-water-mark, live, allocated, or temporary: freed at once) or number of allocations (count)
     #[arg(long, value_name = "WHAT", value_parser = order_parser())]
     #[arg(default_value = "high-water-mark", hide_possible_values = true)]
     order: OrderBy,
@@ -187,7 +187,7 @@ pub(crate) struct DiffArguments {
     by: GroupBy,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Order by the change of bytes (live, high-water-mark, allocated) or of the number of allocations (count)
+    /// Order by the change of bytes (live, high-water-mark, allocated, temporary) or of the number of allocations (count)
     #[arg(long, value_name = "WHAT", value_parser = order_parser())]
     #[arg(default_value = "live", hide_possible_values = true)]
     order: OrderBy,

@@ -124,13 +124,14 @@ pub(crate) struct TotalsObject<'a>(pub(crate) &'a Totals);
 impl Serialize for TotalsObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let totals = self.0;
-        let mut object = serializer.serialize_struct("totals", 23)?;
+        let mut object = serializer.serialize_struct("totals", 24)?;
         object.serialize_field("live_bytes", &totals.live_bytes)?;
         object.serialize_field("live_count", &totals.live_count)?;
         object.serialize_field("high_water_mark_bytes", &totals.high_water_mark_bytes)?;
         object.serialize_field("high_water_mark_count", &totals.high_water_mark_count)?;
         object.serialize_field("allocated_bytes", &totals.allocated_bytes)?;
         object.serialize_field("allocated_count", &totals.allocated_count)?;
+        object.serialize_field("temporary_bytes", &totals.temporary_bytes)?;
         object.serialize_field("high_water_mark_ns", &totals.high_water_mark_ns)?;
         object.serialize_field("high_water_mark_rss_bytes", &totals.high_water_mark_rss_bytes)?;
         object.serialize_field("high_water_mark_bias_bytes", &totals.high_water_mark_bias_bytes)?;
@@ -168,9 +169,9 @@ struct SiteObject<'a> {
 
 impl Serialize for SiteObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("site", 22)?;
+        let mut object = serializer.serialize_struct("site", 23)?;
         group_fields::<S>(&mut object, self.snapshot, self.by, &self.statistic.group)?;
-        measure_fields::<S>(&mut object, &self.statistic.measures)?;
+        measure_fields::<S>(&mut object, self.snapshot, &self.statistic.measures)?;
         error_fields::<S>(&mut object, self.statistic.standard_errors().as_ref())?;
         history::trend_fields::<S>(&mut object, self.trends, self.statistic)?;
         object.end()
@@ -205,6 +206,7 @@ pub(crate) fn group_fields<S: Serializer>(
 
 pub(crate) fn measure_fields<S: Serializer>(
     object: &mut S::SerializeStruct,
+    snapshot: &Snapshot,
     measures: &Measures,
 ) -> Result<(), S::Error> {
     object.serialize_field("live_bytes", &measures.live_bytes)?;
@@ -212,7 +214,9 @@ pub(crate) fn measure_fields<S: Serializer>(
     object.serialize_field("high_water_mark_bytes", &measures.high_water_mark_bytes)?;
     object.serialize_field("high_water_mark_count", &measures.high_water_mark_count)?;
     object.serialize_field("allocated_bytes", &measures.allocated_bytes)?;
-    object.serialize_field("allocated_count", &measures.allocated_count)
+    object.serialize_field("allocated_count", &measures.allocated_count)?;
+    let temporary_bytes = snapshot.tells_temporary().then_some(measures.temporary_bytes);
+    object.serialize_field("temporary_bytes", &temporary_bytes)
 }
 
 /// One frame of a stack.

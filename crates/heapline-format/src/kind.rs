@@ -54,6 +54,8 @@ numbered! {
         Variances = 13,
         /// Sampling intervals over time: [`crate::Interval`].
         Intervals = 14,
+        /// What was freed later than in the tick of its allocation: [`crate::Outlived`].
+        Outlived = 15,
     }
 }
 

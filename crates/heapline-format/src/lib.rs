@@ -26,6 +26,6 @@ pub use header::{
 pub use kind::{LossKind, NodeKind, TableId};
 pub use meta::MetaKey;
 pub use table::{
-    Account, Birth, BirthExtent, Code, Counters, Delta, Extent, Interval, Meta, Node, Place, STRING_ALIGN,
-    TableHeader, Tick, Variance,
+    Account, Birth, BirthExtent, Code, Counters, Delta, Extent, Interval, Meta, Node, Outlived, Place,
+    STRING_ALIGN, TableHeader, Tick, Variance,
 };

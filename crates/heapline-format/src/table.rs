@@ -145,6 +145,16 @@ record! {
 }
 
 record! {
+    /// What was freed of an account after the base tick that it was allocated in, see [`crate::base_tick`]. Record `i`
+    /// belongs to account `i`. Whatever else was freed was temporary: `allocated_bytes - live_bytes` of the counters, less
+    /// this. All three wrap: a forked child counts what it has inherited off here.
+    pub struct Outlived {
+        /// Bytes; in sampled recordings an estimate.
+        pub bytes: u64,
+    }
+}
+
+record! {
     /// A stretch of time: tick `i` covers `[i, i + 1)` times the header's `tick_ns`. A tick in which the recorder
     /// did not look at its clock is all zeros: nothing is known but that little was allocated in it.
     pub struct Tick {
@@ -316,6 +326,7 @@ mod tests {
         assert_eq!(Birth::BYTES, 24);
         assert_eq!(Variance::BYTES, 48);
         assert_eq!(Interval::BYTES, 16);
+        assert_eq!(Outlived::BYTES, 8);
     }
 
     #[test]

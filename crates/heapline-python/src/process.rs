@@ -102,6 +102,8 @@ pub(crate) struct Totals {
     allocated_bytes: u64,
     /// Allocations ever made; a reallocation counts as one.
     allocated_count: u64,
+    /// Bytes that are known to have been freed in the tick of their allocation, ``None`` if the capture does not tell.
+    temporary_bytes: Option<u64>,
     /// Resident set size in bytes when the recorder last looked, ``None`` when not known.
     rss_bytes: Option<u64>,
     /// Largest resident set size in bytes, ``None`` when not known.
@@ -145,6 +147,7 @@ impl Totals {
             high_water_mark_bias_bytes: totals.high_water_mark_bias_bytes,
             allocated_bytes: totals.allocated_bytes,
             allocated_count: totals.allocated_count,
+            temporary_bytes: totals.temporary_bytes,
             rss_bytes: totals.rss_bytes,
             max_rss_bytes: totals.max_rss_bytes,
             start_rss_bytes: totals.start_rss_bytes,

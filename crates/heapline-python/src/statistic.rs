@@ -120,6 +120,9 @@ pub(crate) struct Statistic {
     /// Allocations ever made; a reallocation counts as one.
     #[pyo3(get)]
     allocated_count: u64,
+    /// Bytes that are known to have been freed in the tick of their allocation, ``None`` if the capture does not tell.
+    #[pyo3(get)]
+    temporary_bytes: Option<u64>,
     /// ``None`` if the measures are exact.
     standard_errors: Option<Measures>,
 }
@@ -152,6 +155,7 @@ impl Statistic {
             high_water_mark_count: measures.high_water_mark_count,
             allocated_bytes: measures.allocated_bytes,
             allocated_count: measures.allocated_count,
+            temporary_bytes: snapshot.tells_temporary().then_some(measures.temporary_bytes),
             standard_errors,
         }
     }
@@ -164,6 +168,7 @@ impl Statistic {
             high_water_mark_count: self.high_water_mark_count,
             allocated_bytes: self.allocated_bytes,
             allocated_count: self.allocated_count,
+            temporary_bytes: self.temporary_bytes.unwrap_or(0),
         }
     }
 }

@@ -153,7 +153,9 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
             is_young,
         });
         let allocated = frozen.allocated.map(|allocated| {
-            allocated.into_iter().map(|Allocated { bytes, count }| traces::Sum { bytes, count }).collect()
+            let sum =
+                |Allocated { bytes, count, temporary_bytes }| traces::Sum { bytes, count, temporary_bytes };
+            allocated.into_iter().map(sum).collect()
         });
         let traces =
             Traces::from_redacted(&frozen.image, blocks, large.collect(), allocated, limit, &originals)?;

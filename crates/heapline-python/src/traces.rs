@@ -241,7 +241,7 @@ impl LazyTraces {
         self.traceback(py, traceback as u32)
     }
 
-    /// Groups, largest first: frames, size, count, name, and size and count of what these stacks have freed again if that
+    /// Groups, largest first: frames, size, count, name, and of what these stacks have freed again, if that
     /// is known. Of whole tracebacks the number instead of the frames.
     fn statistics<'py>(&self, py: Python<'py>, by: &str, cumulative: bool) -> PyResult<Bound<'py, PyList>> {
         let by = key_type(by)?;
@@ -251,7 +251,7 @@ impl LazyTraces {
             .iter()
             .map(|row| {
                 let (frames, name) = Self::group(py, by, row.key.into(), statistics.label(row))?;
-                let freed = row.freed.map(|freed| (freed.bytes, freed.count));
+                let freed = row.freed.map(|freed| (freed.bytes, freed.count, freed.temporary_bytes));
                 (frames, row.bytes, row.count, name, freed).into_pyobject(py)
             })
             .collect();

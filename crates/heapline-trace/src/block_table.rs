@@ -13,8 +13,8 @@
 //! | 30 | not a block: 27 bits that belong to the block before |
 //! | 31 | a code object that the tree has keys into; `account` is its number, see [`crate::code`] |
 //!
-//! The slot of the second granule is `birth << 18 | low 13 bits of the size << 5 | 30`; births are base ticks, see
-//! [`heapline_format::base_tick`].
+//! The slot of the second granule is `low 13 bits of the size << 19 | birth << 5 | 30`; births are base ticks, see
+//! [`heapline_format::base_tick`]. Its low 19 bits are what [`born`] makes of the present tick, if that is the block's.
 //!
 //! A block of more than 16 bytes covers its second granule, and one of more than 8 KiB its fourth, so no other
 //! block's slot is there. Should a free have gone unseen and the memory be used anew, code 30 keeps what is left of the old block from being taken for a block.
@@ -25,13 +25,14 @@
 //! between its allocation and its free.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use heapline_format::base_tick;
 use rustc_hash::FxHashMap;
 
-use crate::chunks::{ADDRESS_BITS, Chunks, SLOTS};
+use crate::chunks::{ADDRESS_BITS, Chunks, TAIL};
 
 const SMALL: u32 = 18;
 const LARGE: u32 = 19;
@@ -44,6 +45,9 @@ const VALUE_MASK: usize = (1 << VALUE_BITS) - 1;
 /// Bits of a size that stand beside the birth.
 const LOW_SIZE_BITS: u32 = VALUE_BITS - base_tick::BITS;
 const LOW_SIZE_MASK: usize = (1 << LOW_SIZE_BITS) - 1;
+/// How far the size stands from the right in the slot of the second granule, and what is below it.
+const SIZE_SHIFT: u32 = 32 - LOW_SIZE_BITS;
+const BELOW_SIZE: u32 = (1 << SIZE_SHIFT) - 1;
 /// Bits that an address in the radix map has clear.
 const ASIDE: usize = !(((1 << ADDRESS_BITS) - 1) & !15);
 /// Most accounts that fit into a slot.
@@ -67,6 +71,37 @@ pub(crate) enum Entry {
     Watched(u32),
 }
 
+/// An account as a slot has it: its number, and a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AccountSlot(NonZeroU32);
+
+impl AccountSlot {
+    /// Of a block without bytes.
+    const CODE: u32 = 1;
+
+    #[inline(always)]
+    pub(crate) fn new(account: u32) -> Self {
+        debug_assert!(account < ACCOUNT_LIMIT);
+        Self(NonZeroU32::MIN | (account << 5))
+    }
+
+    #[inline(always)]
+    pub(crate) fn account(self) -> u32 {
+        self.0.get() >> 5
+    }
+
+    /// With another code.
+    #[inline(always)]
+    fn with(self, code: u32) -> u32 {
+        self.0.get() + (code - Self::CODE)
+    }
+}
+
+/// The low bits of the slot of a second granule, if the block was born in this base tick.
+pub(crate) const fn born(tick: u32) -> u32 {
+    tick << 5 | REST
+}
+
 /// The recorder could not get memory for a slot; the block is not recorded.
 #[derive(Debug)]
 pub(crate) struct NoSlot;
@@ -83,20 +118,28 @@ impl BlockTable {
         Ok(Self { chunks: Chunks::new()?, aside: Mutex::default() })
     }
 
-    /// The slot of an address that has three more slots behind it in its chunk; `None` for all others, and where there
-    /// is no chunk yet.
+    /// The slots of a block that starts at this address: that of its first granule, and three more for what else is kept of
+    /// it. `None` where there is no chunk yet, and for addresses that have no slot.
     #[inline(always)]
-    fn four_slots(&self, address: usize) -> Option<&[AtomicU32; 4]> {
-        let index = Chunks::index(address);
-        if address & ASIDE != 0 || index > SLOTS - 4 {
-            return None;
-        }
-        let chunk = self.chunks.chunk(address).load(Ordering::Acquire);
+    fn slots(&self, address: usize) -> Option<&[AtomicU32; 4]> {
+        let (number, index) = Chunks::number_and_index(address)?;
+        let chunk = self.chunks.numbered(number).load(Ordering::Acquire);
         if chunk.is_null() {
             return None;
         }
-        // SAFETY: a chunk has `SLOTS` slots and lives as long as the table.
-        Some(unsafe { &*chunk.add(index).cast() })
+        // SAFETY: a chunk has `SLOTS` slots, `TAIL` more behind them, and lives as long as the table.
+        Some(unsafe { &*chunk.add(index).cast::<[AtomicU32; 1 + TAIL]>() })
+    }
+
+    #[inline(always)]
+    fn slots_or_new(&self, address: usize) -> Result<&[AtomicU32; 4], NoSlot> {
+        match self.slots(address) {
+            Some(slots) => Ok(slots),
+            None => {
+                self.chunks.make(address).map_err(|_| NoSlot)?;
+                self.slots(address).ok_or(NoSlot)
+            }
+        }
     }
 
     /// The slot of an address whose chunk exists.
@@ -111,29 +154,19 @@ impl BlockTable {
         Some(unsafe { &*chunk.add(index) })
     }
 
+    /// Records a block of ordinary size where the table knows of none; false if it has not. `now`: what [`born`] makes of
+    /// the base tick that it is born in.
     #[inline(always)]
-    fn slot_or_new(&self, address: usize) -> Result<&AtomicU32, NoSlot> {
-        match self.slot(address) {
-            Some(slot) => Ok(slot),
-            None => {
-                self.chunks.make(address).map_err(|_| NoSlot)?;
-                self.slot(address).ok_or(NoSlot)
-            }
-        }
-    }
-
-    /// Records a block of ordinary size where the table knows of none; false if it has not.
-    #[inline(always)]
-    pub(crate) fn put_usual(&self, address: usize, block: Block) -> bool {
-        let Some([first, second, ..]) = self.four_slots(address) else { return false };
-        if first.load(Ordering::Relaxed) != 0 || block.size > LOW_SIZE_MASK {
+    pub(crate) fn put_usual(&self, address: usize, account: AccountSlot, size: usize, now: u32) -> bool {
+        let Some([first, second, ..]) = self.slots(address) else { return false };
+        if first.load(Ordering::Relaxed) != 0 || size > LOW_SIZE_MASK {
             return false;
         }
-        if block.size <= 16 {
-            first.store(block.account << 5 | (block.size as u32 + 1), Ordering::Relaxed);
+        if size <= 16 {
+            first.store(account.with(size as u32 + 1), Ordering::Relaxed);
         } else {
-            second.store(second_slot(block), Ordering::Relaxed);
-            first.store(block.account << 5 | SMALL, Ordering::Relaxed);
+            second.store((size as u32) << SIZE_SHIFT | now, Ordering::Relaxed);
+            first.store(account.with(SMALL), Ordering::Relaxed);
         }
         true
     }
@@ -141,7 +174,12 @@ impl BlockTable {
     /// Records a block, and returns what the table thought was at its address: a block whose free was not seen.
     #[inline]
     pub(crate) fn put(&self, address: usize, block: Block) -> Result<Entry, NoSlot> {
-        if self.put_usual(address, block) { Ok(Entry::Nothing) } else { self.put_slowly(address, block) }
+        let (account, now) = (AccountSlot::new(block.account), born(block.birth));
+        if self.put_usual(address, account, block.size, now) {
+            Ok(Entry::Nothing)
+        } else {
+            self.put_slowly(address, block)
+        }
     }
 
     #[cold]
@@ -150,25 +188,24 @@ impl BlockTable {
         if address & ASIDE != 0 {
             return self.put_aside(address, block);
         }
-        let slot = self.slot_or_new(address)?;
-        let stale = match slot.load(Ordering::Relaxed) {
+        let [first, second, third, fourth] = self.slots_or_new(address)?;
+        let stale = match first.load(Ordering::Relaxed) {
             0 => Entry::Nothing,
             value if value & 31 == REST => self.take_around(address),
-            value => self.decode(address, value),
+            value => decode(value, second, third, fourth),
         };
         if block.size <= 16 {
-            slot.store(block.account << 5 | (block.size as u32 + 1), Ordering::Relaxed);
+            first.store(block.account << 5 | (block.size as u32 + 1), Ordering::Relaxed);
             return Ok(stale);
         }
-        self.slot_or_new(address + 16)?.store(second_slot(block), Ordering::Relaxed);
+        second.store(second_slot(block), Ordering::Relaxed);
         let rest = block.size >> LOW_SIZE_BITS;
         if rest == 0 {
-            slot.store(block.account << 5 | SMALL, Ordering::Relaxed);
+            first.store(block.account << 5 | SMALL, Ordering::Relaxed);
         } else {
-            let (third, fourth) = (rest & VALUE_MASK, rest >> VALUE_BITS);
-            self.slot_or_new(address + 32)?.store((third as u32) << 5 | REST, Ordering::Relaxed);
-            self.slot_or_new(address + 48)?.store((fourth as u32) << 5 | REST, Ordering::Relaxed);
-            slot.store(block.account << 5 | LARGE, Ordering::Relaxed);
+            third.store(((rest & VALUE_MASK) as u32) << 5 | REST, Ordering::Relaxed);
+            fourth.store(((rest >> VALUE_BITS) as u32) << 5 | REST, Ordering::Relaxed);
+            first.store(block.account << 5 | LARGE, Ordering::Relaxed);
         }
         Ok(stale)
     }
@@ -186,49 +223,72 @@ impl BlockTable {
         Entry::Nothing
     }
 
-    /// Gives a block of ordinary size to another account, born anew; says whose it was, and its size. `None` if there is
-    /// no such block.
+    /// Gives a block of ordinary size to another account, born anew in a base tick of which [`born`] makes `now`; says whose
+    /// it was, and its size. `None` if there is no such block. `outlive`: as in [`Self::take_usual`].
     #[inline(always)]
-    pub(crate) fn move_usual(&self, address: usize, account: u32, birth: u32) -> Option<(u32, usize)> {
-        let [first, second, ..] = self.four_slots(address)?;
+    pub(crate) fn move_usual(
+        &self,
+        address: usize,
+        account: AccountSlot,
+        now: u32,
+        outlive: impl Fn(u32, usize),
+    ) -> Option<(u32, usize)> {
+        let [first, second, ..] = self.slots(address)?;
         let value = first.load(Ordering::Relaxed);
-        let size = match value & 31 {
-            code @ 1..=17 => code as usize - 1,
-            SMALL => {
-                let rest = second.load(Ordering::Relaxed);
+        if value & 31 == SMALL {
+            let rest = second.load(Ordering::Relaxed);
+            let size = rest >> SIZE_SHIFT;
+            if rest & BELOW_SIZE != now {
                 if rest & 31 != REST {
                     return None;
                 }
-                let size = (rest >> 5) as usize & LOW_SIZE_MASK;
-                second.store(second_slot(Block { account, size, birth }), Ordering::Relaxed);
-                size
+                outlive(value >> 5, size as usize);
+                second.store(size << SIZE_SHIFT | now, Ordering::Relaxed);
             }
-            _ => return None,
-        };
-        first.store(account << 5 | value & 31, Ordering::Relaxed);
-        Some((value >> 5, size))
+            first.store(account.with(SMALL), Ordering::Relaxed);
+            return Some((value >> 5, size as usize));
+        }
+        if matches!(value & 31, 1..=17) {
+            first.store(account.with(value & 31), Ordering::Relaxed);
+            let size = (value & 31) as usize - 1;
+            outlive(value >> 5, size);
+            return Some((value >> 5, size));
+        }
+        None
     }
 
-    /// Forgets a block of ordinary size and says what it was; `None` if it has not looked.
+    /// Forgets a block of ordinary size and says whose it was, and its size, if there was one; `None` if it has not looked.
+    /// `now`: what [`born`] makes of the present base tick. `outlive` is told if the block is not known to be of that.
     #[inline(always)]
-    pub(crate) fn take_usual(&self, address: usize) -> Option<Entry> {
-        let [first, second, ..] = self.four_slots(address)?;
+    pub(crate) fn take_usual(
+        &self,
+        address: usize,
+        now: u32,
+        outlive: impl Fn(u32, usize),
+    ) -> Option<Option<(u32, usize)>> {
+        let [first, second, ..] = self.slots(address)?;
         let value = first.load(Ordering::Relaxed);
         if value == 0 {
-            return Some(Entry::Nothing);
+            return Some(None);
         }
-        let rest = second.load(Ordering::Relaxed);
-        if value & 31 == SMALL && rest & 31 == REST {
+        if value & 31 == SMALL {
+            let rest = second.load(Ordering::Relaxed);
+            let size = (rest >> SIZE_SHIFT) as usize;
+            if rest & BELOW_SIZE != now {
+                if rest & 31 != REST {
+                    return None;
+                }
+                outlive(value >> 5, size);
+            }
             first.store(0, Ordering::Relaxed);
             second.store(0, Ordering::Relaxed);
-            let size = (rest >> 5) as usize & LOW_SIZE_MASK;
-            let birth = rest >> (5 + LOW_SIZE_BITS);
-            return Some(Entry::Block(Block { account: value >> 5, size, birth }));
+            return Some(Some((value >> 5, size)));
         }
         if value & 31 <= 17 {
             first.store(0, Ordering::Relaxed);
             let size = (value & 31) as usize - 1;
-            return Some(Entry::Block(Block { account: value >> 5, size, birth: base_tick::UNKNOWN }));
+            outlive(value >> 5, size);
+            return Some(Some((value >> 5, size)));
         }
         None
     }
@@ -238,16 +298,23 @@ impl BlockTable {
         if address & ASIDE != 0 {
             return self.aside().get(&address).copied().map_or(Entry::Nothing, Entry::Block);
         }
-        match self.slot(address).map_or(0, |slot| slot.load(Ordering::Relaxed)) {
-            value if value == 0 || value & 31 == REST => Entry::Nothing,
-            value => self.decode(address, value),
-        }
+        self.slots(address).map_or(Entry::Nothing, |[first, second, third, fourth]| {
+            decode(first.load(Ordering::Relaxed), second, third, fourth)
+        })
     }
 
     /// Forgets what starts at this address and says what it was.
     #[inline]
     pub(crate) fn take(&self, address: usize) -> Entry {
-        self.take_usual(address).unwrap_or_else(|| self.take_slowly(address))
+        if let Some([first, second, ..]) = self.slots(address) {
+            let (value, rest) = (first.load(Ordering::Relaxed), second.load(Ordering::Relaxed));
+            if value & 31 == SMALL && rest & 31 == REST {
+                first.store(0, Ordering::Relaxed);
+                second.store(0, Ordering::Relaxed);
+                return Entry::Block(small_block(value, rest));
+            }
+        }
+        self.take_slowly(address)
     }
 
     #[cold]
@@ -256,59 +323,19 @@ impl BlockTable {
         if address & ASIDE != 0 {
             return self.take_aside(address);
         }
-        let Some(slot) = self.slot(address) else { return Entry::Nothing };
-        let value = slot.load(Ordering::Relaxed);
+        let Some([first, second, third, fourth]) = self.slots(address) else { return Entry::Nothing };
+        let value = first.load(Ordering::Relaxed);
         if value == 0 || value & 31 == REST {
             return Entry::Nothing;
         }
-        slot.store(0, Ordering::Relaxed);
-        let entry = self.decode(address, value);
+        first.store(0, Ordering::Relaxed);
+        let entry = decode(value, second, third, fourth);
         match value & 31 {
-            SMALL => self.clear_rest(address + 16),
-            LARGE => [16, 32, 48].into_iter().for_each(|offset| self.clear_rest(address + offset)),
+            SMALL => clear_rest(second),
+            LARGE => [second, third, fourth].into_iter().for_each(clear_rest),
             _ => {}
         }
         entry
-    }
-
-    #[inline(always)]
-    fn decode(&self, address: usize, value: u32) -> Entry {
-        let account = value >> 5;
-        let (size, birth) = match value & 31 {
-            code @ 1..=17 => (code as usize - 1, base_tick::UNKNOWN),
-            code @ (SMALL | LARGE) => match self.rest_at(address + 16) {
-                None => (0, base_tick::UNKNOWN),
-                Some(second) => {
-                    let low = second as usize & LOW_SIZE_MASK;
-                    let high = if code == LARGE { self.high_size(address) } else { 0 };
-                    (low | high << LOW_SIZE_BITS, second >> LOW_SIZE_BITS)
-                }
-            },
-            WATCHED => return Entry::Watched(account),
-            _ => return Entry::Nothing,
-        };
-        Entry::Block(Block { account, size, birth })
-    }
-
-    fn high_size(&self, address: usize) -> usize {
-        let part = |offset| self.rest_at(address + offset).unwrap_or(0) as usize;
-        part(32) | part(48) << VALUE_BITS
-    }
-
-    /// What is kept here of the block before.
-    #[inline(always)]
-    fn rest_at(&self, address: usize) -> Option<u32> {
-        let value = self.slot(address)?.load(Ordering::Relaxed);
-        (value & 31 == REST).then_some(value >> 5)
-    }
-
-    #[inline(always)]
-    fn clear_rest(&self, address: usize) {
-        if let Some(slot) = self.slot(address)
-            && slot.load(Ordering::Relaxed) & 31 == REST
-        {
-            slot.store(0, Ordering::Relaxed);
-        }
     }
 
     /// Puts a mark on the block at `address`, whether or not the table knows it, so that its free is noticed; returns
@@ -325,30 +352,30 @@ impl BlockTable {
             Entry::Block(block) => Some(block),
             Entry::Nothing | Entry::Watched(_) => None,
         };
-        self.slot_or_new(address)?.store(number << 5 | WATCHED, Ordering::Relaxed);
+        self.slots_or_new(address)?[0].store(number << 5 | WATCHED, Ordering::Relaxed);
         Ok(known)
     }
 
     /// Whether a block here, for which no allocator vouches, would use no slot that another one has.
     pub(crate) fn is_clear(&self, address: usize, size: usize) -> bool {
-        let slots = match size {
+        let count = match size {
             0..=16 => 1,
             17..=LOW_SIZE_MASK => 2,
             _ => 4,
         };
         address & ASIDE != 0
-            || (0..slots).all(|slot| {
-                let address = address + slot * 16;
-                address & ASIDE == 0
-                    && self.slot(address).is_none_or(|slot| slot.load(Ordering::Relaxed) == 0)
-            })
+            || self
+                .slots(address)
+                .is_none_or(|slots| slots[..count].iter().all(|slot| slot.load(Ordering::Relaxed) == 0))
     }
 
     /// Visits every live block, and every code object under watch.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry)) {
         self.chunks.for_each_slot(|address, value| {
-            if value & 31 != REST {
-                visit(self.decode(address, value));
+            if value & 31 != REST
+                && let Some([_, second, third, fourth]) = self.slots(address)
+            {
+                visit(decode(value, second, third, fourth));
             }
         });
         self.aside().values().for_each(|block| visit(Entry::Block(*block)));
@@ -395,7 +422,48 @@ impl BlockTable {
 /// What the slot of a block's second granule holds.
 #[inline(always)]
 fn second_slot(block: Block) -> u32 {
-    (block.birth << LOW_SIZE_BITS | (block.size & LOW_SIZE_MASK) as u32) << 5 | REST
+    ((block.size & LOW_SIZE_MASK) as u32) << SIZE_SHIFT | born(block.birth)
+}
+
+/// What the slots of a block say; `value` is the first.
+#[inline(always)]
+fn decode(value: u32, second: &AtomicU32, third: &AtomicU32, fourth: &AtomicU32) -> Entry {
+    let account = value >> 5;
+    let (size, birth) = match value & 31 {
+        code @ 1..=17 => (code as usize - 1, base_tick::UNKNOWN),
+        code @ (SMALL | LARGE) => match second.load(Ordering::Relaxed) {
+            rest if rest & 31 != REST => (0, base_tick::UNKNOWN),
+            rest => {
+                let Block { size, birth, .. } = small_block(value, rest);
+                let part = |slot| rest_of(slot).unwrap_or(0) as usize;
+                let high = if code == LARGE { part(third) | part(fourth) << VALUE_BITS } else { 0 };
+                (size | high << LOW_SIZE_BITS, birth)
+            }
+        },
+        WATCHED => return Entry::Watched(account),
+        _ => return Entry::Nothing,
+    };
+    Entry::Block(Block { account, size, birth })
+}
+
+/// What is kept here of the block before.
+#[inline(always)]
+fn rest_of(slot: &AtomicU32) -> Option<u32> {
+    let value = slot.load(Ordering::Relaxed);
+    (value & 31 == REST).then_some(value >> 5)
+}
+
+#[inline(always)]
+fn clear_rest(slot: &AtomicU32) {
+    if rest_of(slot).is_some() {
+        slot.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What the slots of the first two granules of a block say that has no others.
+#[inline(always)]
+fn small_block(first: u32, second: u32) -> Block {
+    Block { account: first >> 5, size: (second >> SIZE_SHIFT) as usize, birth: (second & BELOW_SIZE) >> 5 }
 }
 
 #[cfg(test)]

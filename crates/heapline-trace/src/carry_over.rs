@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::errno::preserving_errno;
+use crate::life::Life;
 use crate::recorder::Recorder;
 use crate::remote::{self, Desk, Note};
 
@@ -42,7 +43,8 @@ impl Recorder {
                         carry(weight.bytes);
                     }
                     Note::Freed { account, domain, size, weight } => {
-                        self.accounts.freed_with(self.tree.domain_account(account, domain), size, weight);
+                        let account = self.tree.domain_account(account, domain);
+                        self.accounts.freed_with(account, size, weight, Life::Longer);
                         carry(weight.bytes.wrapping_neg());
                     }
                     Note::CodeDied(number) => self.code_died(number),

@@ -14,11 +14,16 @@ pub(crate) const ADDRESS_BITS: usize = 47;
 /// Bits of the addresses that one chunk covers.
 pub(crate) const CHUNK_BITS: usize = 24;
 const GRANULE_BITS: usize = 4;
-/// Slots of a chunk.
+/// Slots of a chunk that stand for granules.
 pub(crate) const SLOTS: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
 
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const CHUNK_BYTES: usize = SLOTS * size_of::<AtomicU32>();
+/// Behind each chunk there are this many bytes, for what is kept of a block whose first granule is one of the last.
+const TAIL_BYTES: usize = 4096;
+/// Slots in them that are used.
+pub(crate) const TAIL: usize = 3;
+const _: () = assert!(TAIL * size_of::<AtomicU32>() <= TAIL_BYTES);
 const SLOT_BYTES: usize = size_of::<AtomicU32>();
 const WORD_BITS: usize = 64;
 
@@ -43,10 +48,25 @@ impl Chunks {
     /// Where the first slot of the chunk of an address is found; null while there is no chunk.
     #[inline(always)]
     pub(crate) fn chunk(&self, address: usize) -> &AtomicPtr<AtomicU32> {
-        debug_assert!(address >> ADDRESS_BITS == 0);
-        // SAFETY: user-space addresses have 47 bits here, so the index is below `CHUNKS`; zeroed memory is a valid
+        self.numbered(address >> CHUNK_BITS)
+    }
+
+    /// The same by the number of the chunk.
+    #[inline(always)]
+    pub(crate) fn numbered(&self, number: usize) -> &AtomicPtr<AtomicU32> {
+        debug_assert!(number < CHUNKS);
+        // SAFETY: user-space addresses have 47 bits here, so the number is below `CHUNKS`; zeroed memory is a valid
         // null `AtomicPtr`.
-        unsafe { &*self.directory.base().cast::<AtomicPtr<AtomicU32>>().add(address >> CHUNK_BITS) }
+        unsafe { &*self.directory.base().cast::<AtomicPtr<AtomicU32>>().add(number) }
+    }
+
+    /// Number of the chunk of an address, and index of its slot there; `None` for addresses that have no slot.
+    #[inline(always)]
+    pub(crate) fn number_and_index(address: usize) -> Option<(usize, usize)> {
+        // Bits that have to be clear come to the top.
+        let turned = address.rotate_right(GRANULE_BITS as u32);
+        let number = turned / SLOTS;
+        (number < CHUNKS).then_some((number, turned % SLOTS))
     }
 
     /// Index of an address' slot in its chunk.
@@ -58,7 +78,7 @@ impl Chunks {
     /// Makes the chunk of an address.
     #[cold]
     pub(crate) fn make(&self, address: usize) -> io::Result<()> {
-        let memory = preserving_errno(|| Region::lazy(CHUNK_BYTES))?;
+        let memory = preserving_errno(|| Region::lazy(CHUNK_BYTES + TAIL_BYTES))?;
         let number = address >> CHUNK_BITS;
         self.made(number / WORD_BITS).fetch_or(1 << (number % WORD_BITS), Ordering::Relaxed);
         let new = memory.base().cast();

@@ -12,13 +12,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
-use heapline_format::{Account, Counters, Header, Variance};
+use heapline_format::{Counters, Header, Outlived, Variance};
 
+use crate::account_tables::AccountTables;
 use crate::clock;
 use crate::errno::preserving_errno;
 use crate::layer_table::LayerTable;
+use crate::life::Life;
 use crate::rss;
-use crate::weight::{Sum, Variances, Weight};
+use crate::weight::{Batch, Sum, Variances, Weight};
 
 /// The smallest time between two looks at the resident set size on account of a high-water mark.
 const RSS_INTERVAL_NS: u64 = 10_000_000;
@@ -27,12 +29,7 @@ const RSS_INTERVAL_NS: u64 = 10_000_000;
 #[derive(Debug)]
 pub(crate) struct Accounts {
     header: *mut Header,
-    accounts: *mut Account,
-    counters: *mut Counters,
-    /// How many accounts there are, as the capture's header says.
-    count: *const u64,
-    /// One for each account; null in exact recordings.
-    variances: *mut Variance,
+    tables: AccountTables,
     start_ns: u64,
     rss_ns: u64,
     pub(crate) layers: LayerTable,
@@ -50,36 +47,26 @@ unsafe fn add(place: *mut u64, more: u64) {
     place.store(place.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
-/// What several allocations and frees of one account come to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) allocated: Sum,
-    pub(crate) freed: Sum,
-}
-
 impl Accounts {
     /// # Safety
     /// All stay mapped as long as the value is used, and nobody else writes to them but for new records behind those
     /// that are counted.
     pub(crate) unsafe fn new(
         header: *mut Header,
-        accounts: *mut Account,
-        counters: *mut Counters,
-        variances: *mut Variance,
-        count: *const u64,
+        tables: AccountTables,
         start_ns: u64,
         layers: LayerTable,
     ) -> Self {
         // SAFETY: as the caller promises.
         unsafe { (*header).at_high_water_mark = 1 };
-        Self { header, accounts, counters, count, variances, start_ns, rss_ns: 0, layers }
+        Self { header, tables, start_ns, rss_ns: 0, layers }
     }
 
     /// # Safety
     /// The account exists.
     pub(crate) unsafe fn get(&self, account: u32) -> Counters {
         // SAFETY: the caller vouches for the account.
-        unsafe { *self.counters.add(account as usize) }
+        unsafe { *self.tables.counters.add(account as usize) }
     }
 
     /// # Safety
@@ -93,7 +80,7 @@ impl Accounts {
         }
     }
 
-    /// As [`Self::allocated`], where [`Self::is_usual`] says yes: without a call.
+    /// As [`Self::allocated`], where no more than one layer is open: without a call.
     ///
     /// # Safety
     /// As for [`Self::allocated`].
@@ -109,11 +96,14 @@ impl Accounts {
     /// # Safety
     /// As for [`Self::allocated`]; and this account's live counters include the block.
     #[inline(always)]
-    pub(crate) unsafe fn freed(&mut self, account: u32, size: usize) {
+    pub(crate) unsafe fn freed(&mut self, account: u32, size: usize, life: Life) {
         // SAFETY: as the caller promises.
         unsafe {
             if (*self.header).at_high_water_mark != 0 {
                 self.leave_mark();
+            }
+            if life == Life::Longer {
+                self.outlive(account, size);
             }
             self.count_freed(account, size as u64);
         }
@@ -122,7 +112,7 @@ impl Accounts {
         }
     }
 
-    /// As [`Self::freed`], where [`Self::is_usual_free`] says yes: without a call.
+    /// As [`Self::freed`], where no more than one layer is open and [`Self::is_below_mark`] says yes: without a call.
     ///
     /// # Safety
     /// As for [`Self::freed`].
@@ -135,25 +125,19 @@ impl Accounts {
         }
     }
 
-    /// Whether an allocation takes no more than a few additions: one layer is open at most.
+    /// Whether live bytes are not at their maximum, from which a free would have them fall.
     #[inline(always)]
-    pub(crate) fn is_usual(&self) -> bool {
-        !self.layers.are_many()
-    }
-
-    /// The same of a free: nor do live bytes fall from their maximum with it.
-    #[inline(always)]
-    pub(crate) fn is_usual_free(&self) -> bool {
+    pub(crate) fn is_below_mark(&self) -> bool {
         // SAFETY: the constructor's caller vouches for the header.
-        self.is_usual() && unsafe { (*self.header).at_high_water_mark == 0 }
+        unsafe { (*self.header).at_high_water_mark == 0 }
     }
 
     #[inline(always)]
     unsafe fn count_allocated(&mut self, account: u32, size: u64) {
         // SAFETY: the constructor's caller vouches for the header, this one's for the account.
         unsafe {
-            self.rise(account, size, 1);
-            let counters = self.counters.add(account as usize);
+            let counters = self.tables.counters.add(account as usize);
+            self.rise(account, counters, size, 1);
             add(&raw mut (*counters).live_bytes, size);
             (*counters).live_count = (*counters).live_count.wrapping_add(1);
             add(&raw mut (*counters).allocated_bytes, size);
@@ -166,15 +150,26 @@ impl Accounts {
     unsafe fn count_freed(&mut self, account: u32, size: u64) {
         // SAFETY: as above.
         unsafe {
-            self.fall(account, size, 1);
-            let counters = self.counters.add(account as usize);
+            let counters = self.tables.counters.add(account as usize);
+            self.fall(account, counters, size, 1);
             add(&raw mut (*counters).live_bytes, size.wrapping_neg());
             (*counters).live_count = (*counters).live_count.wrapping_sub(1);
         }
     }
 
+    /// What is about to be counted as freed, or moved, is not known to be temporary. That is the smaller part of most
+    /// programs' frees, so it is what is counted.
+    ///
+    /// # Safety
+    /// As for [`Self::allocated`].
+    #[inline(always)]
+    pub(crate) unsafe fn outlive(&self, account: u32, bytes: usize) {
+        // SAFETY: as the caller promises; each account has a record.
+        unsafe { add(&raw mut (*self.tables.outlived.add(account as usize)).bytes, bytes as u64) };
+    }
+
     /// A live block changes its account: memory that the interpreter uses again without an allocation. It counts as an
-    /// allocation of the new account.
+    /// allocation of the new account, and as the end of a life of the one before.
     ///
     /// # Safety
     /// As for [`Self::freed`], for the account that it leaves.
@@ -187,7 +182,7 @@ impl Accounts {
         }
     }
 
-    /// As [`Self::moved`], where [`Self::is_usual`] says yes: without a call.
+    /// As [`Self::moved`], where no more than one layer is open: without a call.
     ///
     /// # Safety
     /// As for [`Self::moved`].
@@ -206,16 +201,16 @@ impl Accounts {
         // SAFETY: as for `moved`.
         unsafe {
             if from != to {
-                self.save(from);
-                let counters = self.counters.add(from as usize);
+                let counters = self.tables.counters.add(from as usize);
+                self.save(from, counters, self.header);
                 add(&raw mut (*counters).live_bytes, size.wrapping_neg());
                 (*counters).live_count = (*counters).live_count.wrapping_sub(1);
-                self.save(to);
-                let counters = self.counters.add(to as usize);
+                let counters = self.tables.counters.add(to as usize);
+                self.save(to, counters, self.header);
                 add(&raw mut (*counters).live_bytes, size);
                 (*counters).live_count = (*counters).live_count.wrapping_add(1);
             }
-            let counters = self.counters.add(to as usize);
+            let counters = self.tables.counters.add(to as usize);
             add(&raw mut (*counters).allocated_bytes, size);
             add(&raw mut (*counters).allocated_count, 1);
         }
@@ -226,21 +221,21 @@ impl Accounts {
     /// # Safety
     /// As for [`Self::freed`].
     pub(crate) unsafe fn batch(&mut self, account: u32, batch: Batch) {
-        let Batch { allocated, freed } = batch;
+        let Batch { allocated, freed, temporary_bytes } = batch;
         // SAFETY: as above.
         unsafe {
-            if !self.variances.is_null() {
+            if !self.tables.variances.is_null() {
                 (*self.header).sample_count += allocated.samples;
             }
-            let epoch = (*self.counters.add(account as usize)).epoch;
-            self.rise(account, allocated.bytes, allocated.count);
+            let epoch = (*self.tables.counters.add(account as usize)).epoch;
+            self.rise(account, self.tables.counters.add(account as usize), allocated.bytes, allocated.count);
             self.vary(account, epoch, |variance| {
                 variance.live_bytes += allocated.bytes_variance;
                 variance.live_count += allocated.count_variance;
                 variance.allocated_bytes += allocated.bytes_variance;
                 variance.allocated_count += allocated.count_variance;
             });
-            let counters = &mut *self.counters.add(account as usize);
+            let counters = &mut *self.tables.counters.add(account as usize);
             counters.live_bytes = counters.live_bytes.wrapping_add(allocated.bytes);
             counters.live_count = counters.live_count.wrapping_add(allocated.count as u32);
             counters.allocated_bytes = counters.allocated_bytes.wrapping_add(allocated.bytes);
@@ -253,9 +248,11 @@ impl Accounts {
                 if (*self.header).at_high_water_mark != 0 {
                     self.leave_mark();
                 }
-                let epoch = (*self.counters.add(account as usize)).epoch;
-                self.fall(account, freed.bytes, freed.count);
-                let is_last = u64::from((*self.counters.add(account as usize)).live_count) == freed.count;
+                let epoch = (*self.tables.counters.add(account as usize)).epoch;
+                self.fall(account, self.tables.counters.add(account as usize), freed.bytes, freed.count);
+                self.outlive(account, freed.bytes.wrapping_sub(temporary_bytes) as usize);
+                let is_last =
+                    u64::from((*self.tables.counters.add(account as usize)).live_count) == freed.count;
                 self.vary(account, epoch, |variance| {
                     variance.live_bytes -= freed.bytes_variance;
                     variance.live_count -= freed.count_variance;
@@ -264,7 +261,7 @@ impl Accounts {
                         (variance.live_bytes, variance.live_count) = (0.0, 0.0);
                     }
                 });
-                let counters = &mut *self.counters.add(account as usize);
+                let counters = &mut *self.tables.counters.add(account as usize);
                 counters.live_bytes = counters.live_bytes.wrapping_sub(freed.bytes);
                 counters.live_count = counters.live_count.wrapping_sub(freed.count as u32);
             }
@@ -278,10 +275,10 @@ impl Accounts {
     pub(crate) unsafe fn allocated_with(&mut self, account: u32, size: usize, weight: Weight) {
         // SAFETY: as the caller promises.
         unsafe {
-            if self.variances.is_null() {
+            if self.tables.variances.is_null() {
                 return self.allocated(account, size);
             }
-            self.batch(account, Batch { allocated: Sum::of(size, weight), freed: Sum::default() });
+            self.batch(account, Batch { allocated: Sum::of(size, weight), ..Batch::default() });
         }
     }
 
@@ -289,26 +286,27 @@ impl Accounts {
     ///
     /// # Safety
     /// As for [`Self::freed`].
-    pub(crate) unsafe fn freed_with(&mut self, account: u32, size: usize, weight: Weight) {
+    pub(crate) unsafe fn freed_with(&mut self, account: u32, size: usize, weight: Weight, life: Life) {
         // SAFETY: as the caller promises.
         unsafe {
-            if self.variances.is_null() {
-                return self.freed(account, size);
+            if self.tables.variances.is_null() {
+                return self.freed(account, size, life);
             }
-            self.batch(account, Batch { allocated: Sum::default(), freed: Sum::of(size, weight) });
+            let temporary_bytes = if life == Life::Temporary { weight.bytes } else { 0 };
+            self.batch(account, Batch { freed: Sum::of(size, weight), temporary_bytes, ..Batch::default() });
         }
     }
 
     /// Changes the variances of an account whose values may just have been saved: its epoch was another before.
     #[inline(always)]
     unsafe fn vary(&mut self, account: u32, epoch_before: u32, change: impl FnOnce(&mut Variances)) {
-        if self.variances.is_null() {
+        if self.tables.variances.is_null() {
             return;
         }
         // SAFETY: where there are variances each account has a record.
         unsafe {
-            let record = &mut *self.variances.add(account as usize);
-            if (*self.counters.add(account as usize)).epoch != epoch_before {
+            let record = &mut *self.tables.variances.add(account as usize);
+            if (*self.tables.counters.add(account as usize)).epoch != epoch_before {
                 (record.saved_bytes, record.saved_count) = (record.live_bytes, record.live_count);
             }
             let mut variances = Variances::of(record);
@@ -318,47 +316,45 @@ impl Accounts {
     }
 
     #[inline(always)]
-    unsafe fn rise(&mut self, account: u32, bytes: u64, count: u64) {
+    unsafe fn rise(&mut self, account: u32, counters: *mut Counters, bytes: u64, count: u64) {
         // SAFETY: as for `allocated`.
         unsafe {
-            let header = &mut *self.header;
-            header.live_count = header.live_count.wrapping_add(count);
-            header.live_bytes = header.live_bytes.wrapping_add(bytes);
-            if header.live_bytes > header.high_water_mark_bytes {
-                header.high_water_mark_bytes = header.live_bytes;
+            let header = self.header;
+            (*header).live_count = (*header).live_count.wrapping_add(count);
+            let live_bytes = (*header).live_bytes.wrapping_add(bytes);
+            (*header).live_bytes = live_bytes;
+            if live_bytes > (*header).high_water_mark_bytes {
+                (*header).high_water_mark_bytes = live_bytes;
                 compiler_fence(Ordering::Release);
-                header.at_high_water_mark = 1;
+                (*header).at_high_water_mark = 1;
             } else {
-                self.save(account);
+                self.save(account, counters, header);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn fall(&mut self, account: u32, bytes: u64, count: u64) {
+    unsafe fn fall(&mut self, account: u32, counters: *mut Counters, bytes: u64, count: u64) {
         // SAFETY: as for `allocated`.
         unsafe {
-            self.save(account);
-            let header = &mut *self.header;
-            header.live_count = header.live_count.wrapping_sub(count);
-            header.live_bytes = header.live_bytes.wrapping_sub(bytes);
+            let header = self.header;
+            self.save(account, counters, header);
+            (*header).live_count = (*header).live_count.wrapping_sub(count);
+            (*header).live_bytes = (*header).live_bytes.wrapping_sub(bytes);
         }
     }
 
-    /// Saves an account's value at the mark before it changes.
+    /// Saves an account's value at the mark before it changes. `counters` are the account's.
     #[inline(always)]
-    unsafe fn save(&mut self, account: u32) {
+    unsafe fn save(&mut self, account: u32, counters: *mut Counters, header: *const Header) {
         // SAFETY: as for `allocated`.
         unsafe {
-            let header = &*self.header;
-            let counters = &mut *self.counters.add(account as usize);
-            if counters.epoch != header.epoch && header.at_high_water_mark == 0 {
-                let saved = &mut *self.accounts.add(account as usize);
-                saved.saved_bytes = counters.live_bytes;
-                saved.saved_count = counters.live_count;
+            let epoch = (*header).epoch;
+            if (*counters).epoch != epoch && (*header).at_high_water_mark == 0 {
+                self.tables.save_live(account);
                 // Whoever reads the file at this instant takes the saved value once it sees the epoch.
                 compiler_fence(Ordering::Release);
-                counters.epoch = header.epoch;
+                (*counters).epoch = epoch;
             }
         }
     }
@@ -390,8 +386,8 @@ impl Accounts {
     unsafe fn restart_epochs(&mut self) {
         // SAFETY: the space behind `counters` is mapped as far as the table counts records.
         unsafe {
-            for account in 0..*self.count as usize {
-                (*self.counters.add(account)).epoch = 0;
+            for account in 0..*self.tables.count as usize {
+                (*self.tables.counters.add(account)).epoch = 0;
             }
             (*self.header).epoch = 0;
         }
@@ -405,12 +401,13 @@ impl Accounts {
         self.layers.recount();
         // SAFETY: both tables are mapped as far as the capture counts records.
         unsafe {
-            for account in 0..*self.count as usize {
-                *self.counters.add(account) = Counters::default();
-                let saved = &mut *self.accounts.add(account);
+            for account in 0..*self.tables.count as usize {
+                *self.tables.counters.add(account) = Counters::default();
+                *self.tables.outlived.add(account) = Outlived::default();
+                let saved = &mut *self.tables.accounts.add(account);
                 (saved.saved_bytes, saved.saved_count) = (0, 0);
-                if !self.variances.is_null() {
-                    *self.variances.add(account) = Variance::default();
+                if !self.tables.variances.is_null() {
+                    *self.tables.variances.add(account) = Variance::default();
                 }
             }
         }
@@ -424,10 +421,12 @@ impl Accounts {
         let Weight { bytes, count } = weight;
         // SAFETY: as above.
         unsafe {
-            let counters = &mut *self.counters.add(account as usize);
+            let counters = &mut *self.tables.counters.add(account as usize);
             let epoch = counters.epoch;
             counters.live_bytes = counters.live_bytes.wrapping_add(bytes);
             counters.live_count = counters.live_count.wrapping_add(count);
+            // It was not allocated by this process, so its free is none of something that was.
+            add(&raw mut (*self.tables.outlived.add(account as usize)).bytes, bytes.wrapping_neg());
             let header = &mut *self.header;
             header.live_bytes = header.live_bytes.wrapping_add(bytes);
             header.live_count = header.live_count.wrapping_add(u64::from(count));

@@ -6,6 +6,7 @@
 
 use std::io;
 
+use crate::block_table::AccountSlot;
 use crate::edge_table::EdgeTable;
 use crate::region::Region;
 
@@ -37,8 +38,8 @@ const CROWDED: u32 = 1 << 31;
 struct Recent {
     key: u64,
     parent: u32,
-    /// The account plus one, 0 in an empty place.
-    account: u32,
+    /// None in an empty place.
+    account: Option<AccountSlot>,
 }
 
 /// Places for accounts that were looked up lately: 4 KiB, which stay in the first-level cache.
@@ -125,9 +126,9 @@ impl EdgeList {
 
     /// The account of the node that an edge leads to, if it is known and was looked up lately.
     #[inline(always)]
-    pub(crate) fn recent_account(&self, parent: u32, key: u64) -> Option<u32> {
+    pub(crate) fn recent_account(&self, parent: u32, key: u64) -> Option<AccountSlot> {
         let recent = &self.recent[recent_place(parent, key)];
-        if recent.key == key && recent.parent == parent { recent.account.checked_sub(1) } else { None }
+        if recent.key == key && recent.parent == parent { recent.account } else { None }
     }
 
     /// The account of the node that an edge leads to, if it is known.
@@ -139,7 +140,8 @@ impl EdgeList {
         if account.wrapping_sub(1) >= DROPPED - 1 {
             return None;
         }
-        self.recent[recent_place(parent, key)] = Recent { key, parent, account };
+        let slot = Some(AccountSlot::new(account - 1));
+        self.recent[recent_place(parent, key)] = Recent { key, parent, account: slot };
         Some(account - 1)
     }
 
@@ -172,7 +174,8 @@ impl EdgeList {
         if let Some(number) = self.find(parent, key) {
             // SAFETY: as in `node`.
             unsafe { (*self.edge(number)).account = account + 1 };
-            self.recent[recent_place(parent, key)] = Recent { key, parent, account: account + 1 };
+            let slot = Some(AccountSlot::new(account));
+            self.recent[recent_place(parent, key)] = Recent { key, parent, account: slot };
         }
     }
 
@@ -287,7 +290,7 @@ mod tests {
                 let known = model.get(&(parent, key)).copied();
                 prop_assert_eq!(list.node(parent, key), known.map(|(_, node, _)| node));
                 let account = known.and_then(|(_, _, account)| account);
-                prop_assert!(list.recent_account(parent, key).is_none_or(|recent| Some(recent) == account));
+                prop_assert!(list.recent_account(parent, key).is_none_or(|recent| Some(recent.account()) == account));
                 prop_assert_eq!(list.account(parent, key), account);
                 match (operation, known) {
                     (0 | 1, None) => {

@@ -1,16 +1,15 @@
 //! What nearly every allocation and free takes: no loop, no call, nothing kept on the stack.
 //!
 //! Each function answers only when all is as usual (a thread of the main interpreter, a caller that waits at a token, a
-//! stack that is known, a block of ordinary size, nothing left to carry over, no look at the clock that is due) and otherwise changes
-//! nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify mode
-//! compares it with the plain walk.
+//! stack that is known, a block of ordinary size, nothing left to carry over, no more than one layer) and otherwise
+//! changes nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
+//! mode compares it with the plain walk. The one call is a look at the clock, when it is due.
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering;
 
-use crate::block_table::{Block, Entry};
 use crate::environment;
-use crate::fork::SESSION;
+use crate::fork::{self, SESSION};
 use crate::frame::{current_frame, key, owner_offset};
 use crate::layout::{LAYOUTS, OWNED_BY_C_STACK, OWNED_BY_THREAD, read};
 use crate::recorder::Recorder;
@@ -112,7 +111,7 @@ unsafe fn account_in_new_frames<const V: usize>(recorder: &mut Recorder, state: 
         };
         let mut node = base;
         for place in (1..length).rev() {
-            let (key, slot) = new[place].assume_init();
+            let (key, slot) = new.get_unchecked(place).assume_init();
             node = recorder.tree.known_node(node, key)?;
             if !slot.is_null() && node != OVERFLOW {
                 *slot = token(tag, node);
@@ -145,12 +144,12 @@ pub(crate) unsafe fn account<const V: usize>(recorder: &mut Recorder, state: *co
 /// `V` is not 0; the interpreter has that layout, and its thread states are found without a call.
 #[inline(always)]
 pub(crate) unsafe fn allocated<const V: usize>(address: usize, size: usize, with_gil: bool) -> bool {
-    let session = SESSION.load(Ordering::Acquire);
+    let session = fork::usual_session();
     if session.is_null() {
         return false;
     }
     let state = attached::<V>(with_gil);
-    if state.is_null() || remote::pending() {
+    if state.is_null() {
         return false;
     }
     // SAFETY: a session ends only with the main GIL held, which this thread holds; so nobody else uses the recorder.
@@ -158,13 +157,10 @@ pub(crate) unsafe fn allocated<const V: usize>(address: usize, size: usize, with
         let recorder = &mut *(*session).recorder.get();
         let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
         let Some(account) = recorder.tree.recent_account(node, key) else { return false };
-        if recorder.is_look_due() || !recorder.accounts.is_usual() {
+        if !(*session).blocks.put_usual(address, account, size, recorder.born) {
             return false;
         }
-        if !(*session).blocks.put_usual(address, Block { account, size, birth: recorder.birth() }) {
-            return false;
-        }
-        recorder.count_as_usual(account, address, size);
+        recorder.count_as_usual(account.account(), address, size);
         true
     }
 }
@@ -200,9 +196,12 @@ pub(crate) unsafe fn allocated_elsewhere<const V: usize>(
 /// As for [`allocated`], with the GIL of some interpreter held; and the object is alive.
 #[inline(always)]
 pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
-    let session = SESSION.load(Ordering::Acquire);
+    let session = fork::usual_session();
+    if session.is_null() {
+        return SESSION.load(Ordering::Acquire).is_null();
+    }
     let state = attached::<V>(true);
-    if session.is_null() || state.is_null() {
+    if state.is_null() {
         return true;
     }
     // SAFETY: as in `allocated`. An object's type stands at offset 8, and the block is this thread's own.
@@ -216,16 +215,14 @@ pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
         if recorder.was_just_allocated(address) {
             return true;
         }
-        if remote::pending() || recorder.walker.verifies() {
+        if recorder.walker.verifies() {
             return false;
         }
         let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
         let Some(account) = recorder.tree.recent_account(node, key) else { return false };
-        if !recorder.accounts.is_usual() {
-            return false;
-        }
-        if let Some((before, size)) = (*session).blocks.move_usual(address, account, recorder.birth()) {
-            recorder.accounts.moved_as_usual(before, account, size);
+        let outlive = |account, size| recorder.accounts.outlive(account, size);
+        if let Some((before, size)) = (*session).blocks.move_usual(address, account, recorder.born, outlive) {
+            recorder.accounts.moved_as_usual(before, account.account(), size);
         }
         true
     }
@@ -278,23 +275,24 @@ pub(crate) unsafe fn revived_elsewhere<const V: usize>(
 /// As for [`allocated`], but `V` may be 0.
 #[inline(always)]
 pub(crate) unsafe fn freed<const V: usize>(address: usize, with_gil: bool) -> bool {
-    let session = SESSION.load(Ordering::Acquire);
-    if session.is_null() || attached::<V>(with_gil).is_null() || remote::pending() {
+    let session = fork::usual_session();
+    if session.is_null() || attached::<V>(with_gil).is_null() {
         return false;
     }
     // SAFETY: as in `allocated`.
     unsafe {
-        let accounts = &mut (*(*session).recorder.get()).accounts;
-        if !accounts.is_usual_free() {
+        let recorder = &mut *(*session).recorder.get();
+        if !recorder.accounts.is_below_mark() {
             return false;
         }
-        match (*session).blocks.take_usual(address) {
-            Some(Entry::Nothing) => true,
-            Some(Entry::Block(block)) => {
-                accounts.freed_as_usual(block.account, block.size);
+        let outlive = |account, size| recorder.accounts.outlive(account, size);
+        match (*session).blocks.take_usual(address, recorder.born, outlive) {
+            Some(Some((account, size))) => {
+                recorder.accounts.freed_as_usual(account, size);
                 true
             }
-            _ => false,
+            Some(None) => true,
+            None => false,
         }
     }
 }

@@ -214,9 +214,10 @@ struct Taken {
     session: u32,
 }
 
-/// Books the free of a block, in whatever state all is, and gives its memory back.
+/// Books the free of a block, in whatever state all is, and gives its memory back. Of the C calling convention, so that it
+/// cannot unwind and hooks end with a jump to it.
 #[inline(never)]
-fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
+extern "C" fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
     let session = session::<DOMAIN>(address as usize);
     if !session.is_null()
         && let Some(environment) = environment::known()
@@ -225,7 +226,7 @@ fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
             // SAFETY: as in `book_slowly`.
             Caller::Main(_) => unsafe {
                 let entry = (*session).blocks.take(address as usize);
-                (*(*session).recorder.get()).freed(entry);
+                (*(*session).recorder.get()).freed_now(entry);
             },
             caller @ Caller::Remote(_) => {
                 take_remotely(caller, address as usize);
@@ -282,7 +283,7 @@ fn book_free(taken: &Taken) {
         if let Some(session) = SESSION.load(Ordering::Acquire).as_ref()
             && session.number == taken.session
         {
-            (*session.recorder.get()).freed(taken.entry);
+            (*session.recorder.get()).freed_now(taken.entry);
         }
     }
 }

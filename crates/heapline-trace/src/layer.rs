@@ -11,6 +11,7 @@ use heapline_format::{Account, Counters};
 use crate::block_table::{ACCOUNT_LIMIT, Block, Entry};
 use crate::domain::PYTHON;
 use crate::error::Error;
+use crate::fork;
 use crate::hooks;
 use crate::layer_table::{Allocated, LayerId, MOST_LAYERS};
 use crate::options::Options;
@@ -161,6 +162,7 @@ pub unsafe fn open_layer(options: Options) -> Result<LayerId, Error> {
         }
         let (generation, before) = begin_generation(session, recorder)?;
         recorder.accounts.layers.open(id, generation, 0, before);
+        fork::set_many_layers(recorder.accounts.layers.are_many());
     }
     Ok(id)
 }
@@ -198,9 +200,11 @@ fn allocated_since(recorder: &Recorder, before: &[Allocated]) -> Option<Vec<Allo
     allocated.extend((0..table.account_count()).map(|account| {
         let counters = table.counters_of(account);
         let before = before.get(account as usize).copied().unwrap_or_default();
+        let temporary_bytes = table.temporary_bytes(account);
         Allocated {
             bytes: counters.allocated_bytes.wrapping_sub(before.bytes),
             count: counters.allocated_count.wrapping_sub(before.count),
+            temporary_bytes: temporary_bytes.wrapping_sub(before.temporary_bytes),
         }
     }));
     Some(allocated)
@@ -230,6 +234,7 @@ pub unsafe fn close_layer(id: LayerId) {
     unsafe {
         let Some((session, recorder, _)) = layer(id) else { return };
         recorder.accounts.layers.close(id);
+        fork::set_many_layers(recorder.accounts.layers.are_many());
         if recorder.accounts.layers.is_empty() && !session.has_base.load(Ordering::Relaxed) {
             let _ = session::end(hooks::session_of_caller());
         }

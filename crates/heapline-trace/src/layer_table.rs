@@ -29,6 +29,8 @@ pub struct Allocated {
     pub bytes: u64,
     /// Allocations.
     pub count: u64,
+    /// Bytes of them that were freed in the base tick that they were allocated in.
+    pub temporary_bytes: u64,
 }
 
 /// The layers that are open.
@@ -142,8 +144,9 @@ impl LayerTable {
         let generation = self.generation(account);
         if let Some(layer) = self.open.first_mut() {
             let belongs = u64::from(generation >= layer.generation);
-            layer.live_bytes = layer.live_bytes.wrapping_add(bytes * belongs);
-            layer.peak_bytes = layer.peak_bytes.max(layer.live_bytes);
+            let live_bytes = layer.live_bytes.wrapping_add(bytes * belongs);
+            layer.live_bytes = live_bytes;
+            layer.peak_bytes = layer.peak_bytes.max(live_bytes);
         }
     }
 
@@ -191,7 +194,7 @@ mod tests {
     fn what_was_before_a_layer_goes_with_it() {
         // SAFETY: no account is asked about.
         let mut table = unsafe { LayerTable::new(std::ptr::null()) }.expect("memory");
-        let some = |bytes| vec![Allocated { bytes, count: 1 }];
+        let some = |bytes| vec![Allocated { bytes, count: 1, temporary_bytes: 0 }];
         table.open(1, 0, 0, Some(Vec::new()));
         table.open(2, 1, 0, Some(some(5)));
         table.open(3, 2, 0, None);

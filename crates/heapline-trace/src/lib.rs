@@ -9,6 +9,7 @@
 //! the GIL of the main interpreter.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 
+mod account_tables;
 mod adoption;
 mod birth_table;
 mod block_table;
@@ -41,7 +42,9 @@ mod layer;
 mod layer_table;
 mod layout;
 mod layout_check;
+mod life;
 mod limits;
+mod look;
 mod map_fault;
 mod node_table;
 mod options;

@@ -5,9 +5,10 @@
 
 use std::io;
 
-use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Place, TableId, Variance};
+use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Outlived, Place, TableId, Variance};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::account_tables::AccountTables;
 use crate::block_table::ACCOUNT_LIMIT;
 use crate::capture::{Capture, Full, TableSpace};
 use crate::region::Region;
@@ -26,6 +27,7 @@ pub(crate) struct NodeTable {
     nodes: Records<Node>,
     accounts: Records<Account>,
     counters: Records<Counters>,
+    outlived: Records<Outlived>,
     /// In sampled recordings.
     variances: Option<Records<Variance>>,
     /// Account of each node plus one, 0 for none.
@@ -109,6 +111,7 @@ impl NodeTable {
             nodes: Records::new(capture, TableId::Nodes, max_nodes)?,
             accounts: Records::new(capture, TableId::Accounts, max_nodes)?,
             counters: Records::new(capture, TableId::Counters, max_nodes)?,
+            outlived: Records::new(capture, TableId::Outlived, max_nodes)?,
             variances,
             account_of: Region::large(max_nodes * size_of::<u32>())?,
             generations: Region::large(max_nodes * size_of::<u32>())?,
@@ -122,6 +125,7 @@ impl NodeTable {
         self.places.detach(capture)?;
         self.nodes.detach(capture)?;
         self.accounts.detach(capture)?;
+        self.outlived.detach(capture)?;
         self.variances.as_mut().map_or(Ok(()), |variances| variances.detach(capture))?;
         self.counters.detach(capture)
     }
@@ -157,11 +161,6 @@ impl NodeTable {
         self.nodes.count >= self.nodes.limit / 4 * 3
     }
 
-    /// Where the capture says how many accounts have counters.
-    pub(crate) fn count(&self, capture: &Capture) -> *const u64 {
-        capture.records(&self.counters.space)
-    }
-
     /// Most accounts.
     pub(crate) fn account_limit(&self) -> usize {
         self.accounts.limit
@@ -171,17 +170,20 @@ impl NodeTable {
         self.accounts.count as u32
     }
 
-    pub(crate) fn accounts(&self) -> *mut Account {
-        self.accounts.base()
+    /// Where the records of accounts are in the capture.
+    pub(crate) fn account_tables(&self, capture: &Capture) -> AccountTables {
+        AccountTables {
+            accounts: self.accounts.base(),
+            counters: self.counters.base(),
+            outlived: self.outlived.base(),
+            variances: self.variances.as_ref().map_or(std::ptr::null_mut(), Records::base),
+            count: capture.records(&self.counters.space),
+        }
     }
 
+    #[cfg(test)]
     pub(crate) fn counters(&self) -> *mut Counters {
         self.counters.base()
-    }
-
-    /// Null in exact recordings.
-    pub(crate) fn variances(&self) -> *mut Variance {
-        self.variances.as_ref().map_or(std::ptr::null_mut(), Records::base)
     }
 
     pub(crate) fn node(&self, id: u32) -> Node {
@@ -222,7 +224,9 @@ impl NodeTable {
 
     /// A new account of this generation for a node.
     pub(crate) fn new_account(&mut self, capture: &mut Capture, node: u32) -> Result<u32, Full> {
-        let mut room = self.accounts.reserve(capture).and_then(|()| self.counters.reserve(capture));
+        let mut room = self.accounts.reserve(capture);
+        room = room.and_then(|()| self.counters.reserve(capture));
+        room = room.and_then(|()| self.outlived.reserve(capture));
         if let Some(variances) = &mut self.variances {
             room = room.and_then(|()| variances.reserve(capture));
         }
@@ -231,6 +235,7 @@ impl NodeTable {
             if let Some(variances) = &mut self.variances {
                 variances.push(capture, Variance::default());
             }
+            self.outlived.push(capture, Outlived::default());
             self.counters.push(capture, Counters::default());
             let id = self.accounts.push(capture, Account { node, ..Account::default() });
             self.set_account_of(node, id);
@@ -245,6 +250,7 @@ impl NodeTable {
         self.accounts.count + accounts <= self.accounts.limit / 4 * 3
             && self.accounts.has_room(capture, accounts)
             && self.counters.has_room(capture, accounts)
+            && self.outlived.has_room(capture, accounts)
             && self.variances.as_mut().is_none_or(|variances| variances.has_room(capture, accounts))
     }
 
@@ -310,6 +316,12 @@ impl NodeTable {
     /// What an account that exists has counted.
     pub(crate) fn counters_of(&self, account: u32) -> Counters {
         self.counters.get(account)
+    }
+
+    /// Bytes of an account that exists that were freed in the tick that they were allocated in.
+    pub(crate) fn temporary_bytes(&self, account: u32) -> u64 {
+        let Counters { allocated_bytes, live_bytes, .. } = self.counters.get(account);
+        allocated_bytes.wrapping_sub(live_bytes).wrapping_sub(self.outlived.get(account).bytes)
     }
 
     /// The node of an account that exists.
@@ -436,7 +448,7 @@ mod tests {
             prop_assert_eq!(table.account_count() as usize, accounts.len());
             for (id, node) in accounts.iter().enumerate() {
                 // SAFETY: accounts below the count were written.
-                prop_assert_eq!(unsafe { (*table.accounts().add(id)).node }, *node);
+                prop_assert_eq!(unsafe { (*table.account_tables(&capture).accounts.add(id)).node }, *node);
             }
         }
     }

@@ -2,38 +2,23 @@
 
 use std::sync::atomic::Ordering;
 
-use heapline_format::{LossKind, NodeKind, base_tick};
+use heapline_format::{LossKind, NodeKind};
 
 use crate::birth_table::LiveBlocks;
-use crate::block_table::{Block, BlockTable, Entry};
-use crate::clock;
+use crate::block_table::{Block, BlockTable, Entry, born};
 use crate::counters::Accounts;
-use crate::environment;
 use crate::errno::preserving_errno;
 use crate::ffi::Api;
 use crate::fork;
 use crate::history::History;
-use crate::reference_tracer;
+use crate::life::Life;
 use crate::remote;
-use crate::sample_filter;
 use crate::sampling_control::SamplingControl;
-use crate::session::Session;
 use crate::thread_local::ThreadLocal;
 use crate::thread_name::ThreadNamer;
 use crate::tree::{DROPPED, NOT_WALKED, OVERFLOW, Tree};
 use crate::walker::{FastAnswer, Walker};
 use crate::weight::Weight;
-
-/// Most allocations between two looks at the clock.
-const LOOK_INTERVAL: u32 = 256;
-/// So long the fine clock is looked at: of a short run, every millisecond counts.
-const FINE_NS: u64 = 250_000_000;
-/// When more time than this has passed between two looks, the next ones come sooner.
-const SPARSE_LOOKS_NS: u64 = 8_000_000;
-/// Bytes of live blocks for each byte of slots.
-const SLOT_SHARE: u64 = 4;
-/// The resident set size is read at most this often.
-const RSS_INTERVAL_NS: u64 = 10_000_000;
 
 /// What an allocator's caller may hold while it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +48,15 @@ pub(crate) struct Recorder {
     pub(crate) walker: Walker,
     namer: ThreadNamer,
     session: u32,
-    start_ns: u64,
-    /// Base tick that blocks are born in now.
-    birth: u32,
-    until_look: u32,
-    look_interval: u32,
-    last_look_ns: u64,
-    last_rss_ns: u64,
+    pub(crate) start_ns: u64,
+    /// Base tick that blocks are born in now ...
+    pub(crate) birth: u32,
+    /// ... as [`born`] has it.
+    pub(crate) born: u32,
+    pub(crate) until_look: u32,
+    pub(crate) look_interval: u32,
+    pub(crate) last_look_ns: u64,
+    pub(crate) last_rss_ns: u64,
     /// The block that was allocated last, until an object was made of it.
     pub(crate) last_allocated: usize,
     /// Whether revived objects are seen: the interpreter tells of them.
@@ -99,6 +86,7 @@ impl Recorder {
             session,
             start_ns,
             birth: 0,
+            born: born(0),
             until_look: 1,
             look_interval: 1,
             last_look_ns: start_ns,
@@ -147,12 +135,13 @@ impl Recorder {
         address: usize,
         size: usize,
     ) {
+        self.look_for(size);
         // SAFETY: as the caller promises; what the table had was booked under an account of this session.
         unsafe {
             match blocks.put(address, Block { account, size, birth: self.birth }) {
                 Ok(Entry::Nothing) => {}
                 // Its free was not seen: by a hook of another tool's that was in front of ours, or in a gap.
-                Ok(Entry::Block(stale)) => self.accounts.freed(stale.account, stale.size),
+                Ok(Entry::Block(stale)) => self.accounts.freed(stale.account, stale.size, Life::Longer),
                 Ok(Entry::Watched(number)) => self.code_died(number),
                 Err(_) => {
                     self.tree.capture.lost(LossKind::BlockTable).fetch_add(1, Ordering::Relaxed);
@@ -210,22 +199,19 @@ impl Recorder {
         }
     }
 
-    /// Whether the next allocation is to be followed by a look at the clock.
-    #[inline(always)]
-    pub(crate) fn is_look_due(&self) -> bool {
-        self.until_look <= 1
-    }
-
-    /// As [`Self::count`], where no look is due and the accounts say that all is as usual.
+    /// As [`Self::count`], where no more than one layer is open: without a call if no look is due.
     ///
     /// # Safety
     /// As for [`Self::count`].
     #[inline(always)]
     pub(crate) unsafe fn count_as_usual(&mut self, account: u32, address: usize, size: usize) {
         self.last_allocated = address;
-        self.until_look -= 1;
         // SAFETY: as the caller promises.
         unsafe { self.accounts.allocated_as_usual(account, size) };
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            self.look();
+        }
     }
 
     /// Counts a block that is not in the block table: what no allocator of Python's has allocated, or a sample.
@@ -254,11 +240,24 @@ impl Recorder {
                     if remote::pending() {
                         self.carry_over();
                     }
-                    self.accounts.freed(block.account, block.size);
+                    let life = Life::between(block.birth, self.birth);
+                    self.accounts.freed(block.account, block.size, life);
                 }
                 Entry::Watched(number) => self.code_died(number),
             }
         }
+    }
+
+    /// As [`Self::freed`], at the time that it is: nobody waits for this thread meanwhile.
+    ///
+    /// # Safety
+    /// As for [`Self::freed`].
+    pub(crate) unsafe fn freed_now(&mut self, entry: Entry) {
+        if let Entry::Block(block) = entry {
+            self.look_for(block.size);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.freed(entry) };
     }
 
     /// Books the end of a code object.
@@ -268,8 +267,9 @@ impl Recorder {
     #[cold]
     pub(crate) unsafe fn code_died(&mut self, number: u32) {
         if let Some(block) = preserving_errno(|| self.tree.code_died(number)) {
+            let life = Life::between(block.birth, self.birth);
             // SAFETY: the block was booked under this account before it was watched.
-            unsafe { self.accounts.freed(block.account, block.size) };
+            unsafe { self.accounts.freed(block.account, block.size, life) };
         }
     }
 
@@ -378,80 +378,11 @@ impl Recorder {
         }
     }
 
-    /// The time, never before the latest look.
-    pub(crate) fn now_ns(&self) -> u64 {
-        let is_young = self.last_look_ns.wrapping_sub(self.start_ns) < FINE_NS;
-        if is_young { clock::fine_ns() } else { clock::now_ns() }.max(self.last_look_ns)
-    }
-
-    /// Looks at the clock: a new base tick may have begun.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn look(&mut self) {
-        let now = self.now_ns();
-        match now.wrapping_sub(self.last_look_ns) {
-            0 => self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL),
-            passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
-            _ => {}
-        }
-        self.until_look = self.look_interval;
-        if now != self.last_look_ns {
-            self.last_look_ns = now;
-            self.note_time(now);
-        }
-    }
-
-    /// States what the recorder takes of memory and, as far as it is known, of processor time.
-    fn note_cost(&mut self, blocks: LiveBlocks<'_>, elapsed: u64) {
-        let (samples, bytes) = blocks.tracked.extent();
-        let bytes = (bytes + self.tree.memory_bytes()) as u64;
-        // SAFETY: the header is mapped as long as the capture.
-        let header = unsafe { &mut *self.tree.capture.header() };
-        if let Some(sampling) = &mut self.sampling {
-            header.own_bytes = bytes + sample_filter::BYTES as u64;
-            sampling.note(&self.tree.capture, elapsed, samples);
-        } else {
-            // Slots: their pages stay when blocks are freed.
-            header.own_bytes = bytes + header.high_water_mark_bytes / SLOT_SHARE;
-        }
-    }
-
     /// A sample was booked, or there was a look without one; it has taken so long, if that was measured.
     pub(crate) fn sampling_took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
         if let Some(sampling) = &mut self.sampling {
             sampling.took(nanoseconds, weight);
         }
-    }
-
-    /// Brings everything that depends on the time up to date.
-    pub(crate) fn note_time(&mut self, now: u64) {
-        if self.end_if_map_failed(now) {
-            return;
-        }
-        let elapsed = now.saturating_sub(self.start_ns);
-        self.birth = base_tick::at(elapsed);
-        let wanted = self.history.tick_ns().max(RSS_INTERVAL_NS);
-        let resident = (now.saturating_sub(self.last_rss_ns) >= wanted).then(|| {
-            self.last_rss_ns = now;
-            self.accounts.look(now)
-        });
-        if resident.is_some() {
-            self.tree.capture.check_file();
-        }
-        // SAFETY: the main interpreter's GIL is held, so the session that this belongs to stays while hooks find it; its
-        // tables of blocks are shared.
-        let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(Session::live_blocks);
-        self.history.note(&mut self.tree, blocks, elapsed, resident);
-        if let (Some(blocks), Some(_)) = (blocks, resident) {
-            self.note_cost(blocks, elapsed);
-        }
-        if self.traces_references
-            && let Some(environment) = environment::known()
-        {
-            // SAFETY: the recorder is used with the main interpreter's GIL held.
-            unsafe { reference_tracer::check(environment, self) };
-        }
-        self.state_losses();
     }
 
     /// Has the capture tell how old everything is that is live at its latest look at the clock; `ended`: nothing will change any more.

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use rustc_hash::FxHashMap;
 
-use crate::counters::Batch;
-use crate::weight::Weight;
+use crate::fork;
+use crate::weight::{Batch, Weight};
 
 /// Notes beyond this many are summed per account: totals stay exact, the order is lost.
 const NOTES: usize = 1 << 16;
@@ -84,11 +84,13 @@ impl Desk {
             }
         }
         PENDING.store(true, Ordering::Release);
+        fork::has_notes();
         true
     }
 
     pub(crate) fn take(&mut self) -> Option<Notes> {
         PENDING.store(false, Ordering::Release);
+        fork::update_usual(self);
         self.0.take()
     }
 }

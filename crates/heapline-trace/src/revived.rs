@@ -1,7 +1,8 @@
 //! Books objects that are made of memory which was live already, see [`crate::reference_tracer`].
 
-use crate::block_table::{BlockTable, Entry};
+use crate::block_table::{AccountSlot, BlockTable, Entry};
 use crate::ffi::Api;
+use crate::life::Life;
 use crate::recorder::{Attached, Recorder};
 use crate::remote;
 use crate::tree::DROPPED;
@@ -37,8 +38,12 @@ impl Recorder {
     /// The account exists, and the caller holds the main interpreter's GIL.
     #[inline(always)]
     pub(crate) unsafe fn revived(&mut self, blocks: &BlockTable, address: usize, account: u32) {
-        if let Some((before, size)) = blocks.move_usual(address, account, self.birth()) {
-            // SAFETY: as the caller promises; the account before had this block.
+        // SAFETY: as the caller promises; the account before had this block.
+        let outlive = |account, size| unsafe { self.accounts.outlive(account, size) };
+        if let Some((before, size)) =
+            blocks.move_usual(address, AccountSlot::new(account), self.born, outlive)
+        {
+            // SAFETY: as above.
             unsafe { self.accounts.moved(before, account, size) };
         }
     }
@@ -63,7 +68,10 @@ impl Recorder {
             }
             match self.stack(api, blocks, thread) {
                 DROPPED => match blocks.take(address) {
-                    Entry::Block(block) => self.accounts.freed(block.account, block.size),
+                    Entry::Block(block) => {
+                        let life = Life::between(block.birth, self.birth());
+                        self.accounts.freed(block.account, block.size, life);
+                    }
                     Entry::Watched(number) => self.code_died(number),
                     Entry::Nothing => {}
                 },

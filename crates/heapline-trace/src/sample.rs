@@ -9,6 +9,7 @@ use crate::domain::PYTHON;
 use crate::environment;
 use crate::fork::SESSION;
 use crate::hooks::{self, Caller};
+use crate::life::Life;
 use crate::recorder::Domain;
 use crate::remote;
 use crate::tracked;
@@ -67,8 +68,11 @@ impl TakenSample {
             if let Some(session) = SESSION.load(Ordering::Acquire).as_ref()
                 && session.number == self.session
             {
-                let accounts = &mut (*session.recorder.get()).accounts;
-                accounts.freed_with(self.block.account, self.block.size, self.weight);
+                let recorder = &mut *session.recorder.get();
+                let Block { account, size, .. } = self.block;
+                recorder.look_for(size);
+                let life = Life::between(self.block.birth, recorder.birth());
+                recorder.accounts.freed_with(account, size, self.weight, life);
             }
         }
     }

@@ -235,15 +235,11 @@ fn prepare(
     }
     tree.capture.publish();
     tree.capture.keep_remains()?;
-    let (records, counters, variances) =
-        (tree.table.accounts(), tree.table.counters(), tree.table.variances());
+    let tables = tree.table.account_tables(&tree.capture);
     // SAFETY: the tree has a generation for every account that there can be.
     let layers = unsafe { LayerTable::new(tree.table.generations()) }?;
     // SAFETY: all stay mapped as long as the tree, which the recorder owns together with the accounts.
-    let accounts = unsafe {
-        let count = tree.table.count(&tree.capture);
-        Accounts::new(header, records, counters, variances, count, start_ns, layers)
-    };
+    let accounts = unsafe { Accounts::new(header, tables, start_ns, layers) };
     let namer = ThreadNamer::new(environment.api);
     // Samples are few: nothing is left in the frames of the program for the next one.
     let walker = Walker::new(environment, number, options.jit || is_sampled)?;

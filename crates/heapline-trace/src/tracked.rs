@@ -29,6 +29,7 @@ use crate::ffi::{self, Api};
 use crate::fork::{self, SESSION};
 use crate::got::{self, Substitute};
 use crate::hooks::{self, Caller};
+use crate::life::Life;
 use crate::recorder::{Attached, Domain, Recorder};
 use crate::remote::{self, Desk, Note};
 use crate::sample_filter;
@@ -259,9 +260,12 @@ pub(crate) fn book_end(domain: u32, address: usize) -> Option<()> {
     let session = session(domain, address)?;
     match hooks::raw_caller(environment) {
         Caller::Main(_) => {
-            let mut desk = remote::desk();
             // SAFETY: as in `book`.
-            unsafe { (*(*session).recorder.get()).untracked(&*session, &mut desk, domain, address) };
+            unsafe {
+                let recorder = &mut *(*session).recorder.get();
+                recorder.look_again();
+                recorder.untracked(&*session, &mut remote::desk(), domain, address);
+            }
         }
         Caller::Remote(_) => {
             let mut desk = remote::desk();
@@ -349,6 +353,7 @@ impl Recorder {
         // SAFETY: as the caller promises; the account comes from the tree.
         unsafe {
             let base = self.stack(api, &session.blocks, thread);
+            self.look_for(size);
             let block = Block { account: base, size, birth: self.birth() };
             let mut desk = remote::desk();
             self.untracked(session, &mut desk, domain, address);
@@ -397,7 +402,8 @@ impl Recorder {
             self.book(desk);
             if let Some((block, weight)) = session.tracked.take(domain, address) {
                 let account = self.tree.domain_account(block.account, domain);
-                self.accounts.freed_with(account, block.size, weight);
+                let life = Life::between(block.birth, self.birth());
+                self.accounts.freed_with(account, block.size, weight, life);
             }
             if domain == PYTHON {
                 self.freed(session.blocks.take(address));

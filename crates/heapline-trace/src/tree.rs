@@ -13,7 +13,7 @@ use std::io;
 
 use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
 
-use crate::block_table::{ACCOUNT_LIMIT, Block, BlockTable};
+use crate::block_table::{ACCOUNT_LIMIT, AccountSlot, Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
 use crate::code::CodeTable;
 use crate::domain::DomainAccounts;
@@ -196,14 +196,17 @@ impl Tree {
 
     /// The account of a frame with this key below a node, if it was looked up lately.
     #[inline(always)]
-    pub(crate) fn recent_account(&self, node: u32, key: u64) -> Option<u32> {
+    pub(crate) fn recent_account(&self, node: u32, key: u64) -> Option<AccountSlot> {
         self.edges.recent_account(node, key)
     }
 
     /// The account of a frame with this key below a node, if there is an edge to it.
     #[inline(always)]
     pub(crate) fn known_account(&mut self, node: u32, key: u64) -> Option<u32> {
-        self.edges.recent_account(node, key).or_else(|| self.edges.account(node, key))
+        match self.edges.recent_account(node, key) {
+            Some(recent) => Some(recent.account()),
+            None => self.edges.account(node, key),
+        }
     }
 
     /// The node of the innermost caller. Leaves tokens in the frames that take them.

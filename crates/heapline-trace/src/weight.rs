@@ -72,6 +72,15 @@ impl Sum {
     }
 }
 
+/// What several allocations and frees of one account come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) allocated: Sum,
+    pub(crate) freed: Sum,
+    /// Bytes of what was freed that were temporary.
+    pub(crate) temporary_bytes: u64,
+}
+
 /// The variances of a record that change, as numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Variances {

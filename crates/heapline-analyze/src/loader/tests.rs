@@ -132,6 +132,7 @@ fn the_high_water_mark_is_saved_or_live() {
         high_water_mark_bias_bytes: 0,
         allocated_bytes: 2000,
         allocated_count: 20,
+        temporary_bytes: None,
         rss_bytes: Some(5000),
         max_rss_bytes: Some(6000),
         start_rss_bytes: None,
@@ -329,10 +330,33 @@ fn accounts_of_one_node_add_up() {
         high_water_mark_count: 5 + 2 + 1,
         allocated_bytes: 1000 + 60 + 60,
         allocated_count: 16,
+        temporary_bytes: 0,
     };
     let rows = snapshot.statistics(GroupBy::Stack, OrderBy::LiveBytes, &Filter::default());
     assert_eq!(rows[0].measures, expected);
     assert_eq!((rows.len(), snapshot.totals().stacks), (2, 2));
+}
+
+#[test]
+fn what_was_freed_and_did_not_outlive_its_tick_was_temporary() {
+    let mut capture = marked();
+    assert!(!read(&capture).tells_temporary());
+    capture.freed(1, 500, 5, 90);
+    let snapshot = read(&capture);
+    let by_node: Vec<_> =
+        snapshot.tree.accounts.iter().map(|(_, measures)| measures.temporary_bytes).collect();
+    assert_eq!(by_node, [990 + 500 - 90, 990]);
+    assert_eq!(snapshot.totals().temporary_bytes, Some(2390));
+    // Counters of a program that runs may be later than what was counted off them, and bytes may be any.
+    for outlived in [1491, u64::MAX, 1 << 63] {
+        let mut capture = marked();
+        capture.freed(1, 500, 5, outlived);
+        let most = read(&capture).totals().temporary_bytes.expect("known");
+        assert!(most <= 990 + 1500, "{most}");
+    }
+    // Of a capture that is being written, one table may be ahead of others, but never this one behind.
+    capture.add_account(Account { node: 2, ..Account::default() }, Counters::default());
+    assert!(read(&capture).tells_temporary());
 }
 
 #[test]

@@ -52,6 +52,8 @@ fn errors_at_the_high_water_mark_are_saved_or_live() {
         high_water_mark_count: mark[1] * factor,
         allocated_bytes: 3 * factor,
         allocated_count: 4 * factor,
+        // At most.
+        temporary_bytes: 3 * factor,
     };
     assert_eq!(errors, [expected(3, [1, 2]), expected(4, [5, 6])]);
     let mut capture = two_lines();

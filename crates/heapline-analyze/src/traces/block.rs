@@ -96,10 +96,10 @@ impl Blocks {
         // Neighbours often come from one loop: adding each to memory would wait for the one before.
         for blocks in self.small.chunk_by(|a, b| a.account() == b.account()) {
             let bytes = blocks.iter().map(|block| u64::from(block.size)).sum();
-            sums[blocks[0].account() as usize].add(Sum { bytes, count: blocks.len() as u64 });
+            sums[blocks[0].account() as usize].add(Sum::live(bytes, blocks.len() as u64));
         }
         for block in &self.large {
-            sums[block.account as usize].add(Sum { bytes: block.size, count: block.count.into() });
+            sums[block.account as usize].add(Sum::live(block.size, block.count.into()));
         }
         sums
     }

@@ -45,7 +45,7 @@ impl Traces {
             .iter()
             .enumerate()
             .filter(|(_, sum)| sum.count > 0)
-            .map(|(key, &Sum { bytes, count })| {
+            .map(|(key, &Sum { bytes, count, .. })| {
                 let freed = freed.as_ref().map(|freed| freed[key]);
                 TraceStatistic { key: key as u32, bytes, count, freed }
             })

@@ -292,7 +292,7 @@ fn aging() -> Recording {
 }
 
 fn sum((count, bytes): (u64, u64)) -> Sum {
-    Sum { bytes, count }
+    Sum { bytes, count, temporary_bytes: bytes / 4 }
 }
 
 const YOUNG: TraceFilter = TraceFilter { inclusive: false, frames: None, domain: None, is_young: true };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use heapline_analyze::{GroupBy, Interval, OrderBy, Snapshot, comparable, open_any};
 
-use super::{open_by, written};
+use super::{DOES_NOT_TELL_TEMPORARY, open_by, written};
 use crate::argument::{DiffArguments, Period, Refusal, ReportOptions};
 use crate::diff::{self, Times};
 use crate::number;
@@ -44,6 +44,9 @@ fn check(
     terminal: &Terminal,
 ) -> Result<(), Refusal> {
     if snapshot.tracemalloc().is_none() {
+        if options.order == OrderBy::Temporary && !snapshot.tells_temporary() {
+            return Err(Refusal::mistake(DOES_NOT_TELL_TEMPORARY));
+        }
         return Ok(());
     }
     let (by, order) = (options.by, options.order);

@@ -14,6 +14,10 @@ use crate::progress::Progress;
 use crate::terminal::Terminal;
 use crate::text;
 
+/// Why a capture cannot be ordered by what was temporary.
+const DOES_NOT_TELL_TEMPORARY: &str =
+    "an older heapline has made this capture, which does not tell what was temporary: choose another --order";
+
 /// How a file is read.
 type Read = fn(&Path, &mut dyn FnMut(u64, u64)) -> Result<Snapshot, Error>;
 

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use heapline_analyze::{Group, GroupBy, Snapshot};
+use heapline_analyze::{Group, GroupBy, OrderBy, Snapshot};
 
-use super::{open, written};
+use super::{DOES_NOT_TELL_TEMPORARY, open, written};
 use crate::argument::{Refusal, ReportArguments, ReportOptions};
 use crate::report;
 use crate::terminal::Terminal;
@@ -21,6 +21,9 @@ pub(crate) fn execute(
     let callers_of = arguments.callers.take();
     let options = arguments.report_options()?;
     let snapshot = open(&path, err, terminal)?;
+    if options.order == OrderBy::Temporary && !snapshot.tells_temporary() {
+        return Err(Refusal::mistake(DOES_NOT_TELL_TEMPORARY));
+    }
     let result = if as_json {
         json::write(&snapshot, &options, out)
     } else {

@@ -67,7 +67,13 @@ impl Serialize for DiffObject<'_> {
         let change = Change::between(&before.totals().measures(), &after.totals().measures());
         let variances = [before, after].into_iter().filter_map(|snapshot| snapshot.totals().variances);
         let variances = variances.reduce(|sum, variances| sum + variances);
-        diff.serialize_field("change", &ChangeObject { change, variances, is_whole: both_known })?;
+        let change_object = ChangeObject {
+            change,
+            variances,
+            is_whole: both_known,
+            tells_temporary: before.tells_temporary() && after.tells_temporary(),
+        };
+        diff.serialize_field("change", &change_object)?;
         let within_error = options.order.is_within_error(&change, variances.as_ref());
         diff.serialize_field("within_error", &within_error)?;
         diff.serialize_field("by", options.by.as_str())?;
@@ -144,16 +150,17 @@ impl Serialize for RowObject<'_> {
             }
             GroupBy::File | GroupBy::Module | GroupBy::Thread => {}
         }
-        let side = |snapshot: &Snapshot, statistic: Option<&Statistic>| MeasuresObject {
+        let side = |snapshot, statistic: Option<&Statistic>| MeasuresObject {
+            snapshot,
             measures: statistic.map(|statistic| statistic.measures).unwrap_or_default(),
             errors: statistic.and_then(Statistic::standard_errors),
-            is_whole: snapshot.tracemalloc().is_none(),
         };
         object.serialize_field("before", &side(before, row.before()))?;
         object.serialize_field("after", &side(after, row.after()))?;
         let is_whole = is_of_captures(before, after);
+        let tells_temporary = before.tells_temporary() && after.tells_temporary();
         let (change, variances) = (row.change(), row.change_variances(before, after));
-        object.serialize_field("change", &ChangeObject { change, variances, is_whole })?;
+        object.serialize_field("change", &ChangeObject { change, variances, is_whole, tells_temporary })?;
         let within_error = options.order.is_within_error(&change, variances.as_ref());
         object.serialize_field("within_error", &within_error)?;
         object.end()
@@ -165,20 +172,20 @@ fn known_line(group: Option<&Group>) -> Option<u32> {
 }
 
 /// Measures; those that a file of `tracemalloc` does not know are null.
-struct MeasuresObject {
+struct MeasuresObject<'a> {
+    snapshot: &'a Snapshot,
     measures: Measures,
     errors: Option<Measures>,
-    is_whole: bool,
 }
 
-impl Serialize for MeasuresObject {
+impl Serialize for MeasuresObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Measures { live_bytes, live_count, .. } = self.measures;
-        if !self.is_whole {
+        if self.snapshot.tracemalloc().is_some() {
             return LiveObject([live_bytes.into(), live_count.into()]).serialize(serializer);
         }
-        let mut object = serializer.serialize_struct("measures", 12)?;
-        measure_fields::<S>(&mut object, &self.measures)?;
+        let mut object = serializer.serialize_struct("measures", 13)?;
+        measure_fields::<S>(&mut object, self.snapshot, &self.measures)?;
         error_fields::<S>(&mut object, self.errors.as_ref())?;
         object.end()
     }
@@ -189,12 +196,13 @@ struct ChangeObject {
     change: Change,
     variances: Option<Variances>,
     is_whole: bool,
+    tells_temporary: bool,
 }
 
 impl Serialize for ChangeObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let errors = self.variances.map(|variances| variances.standard_errors());
-        let mut object = serializer.serialize_struct("change", 12)?;
+        let mut object = serializer.serialize_struct("change", 13)?;
         if !self.is_whole {
             live_fields::<S>(&mut object, [self.change.live_bytes, self.change.live_count])?;
             if let Some(errors) = errors {
@@ -209,6 +217,8 @@ impl Serialize for ChangeObject {
         object.serialize_field("high_water_mark_count", &self.change.high_water_mark_count)?;
         object.serialize_field("allocated_bytes", &self.change.allocated_bytes)?;
         object.serialize_field("allocated_count", &self.change.allocated_count)?;
+        let temporary_bytes = self.tells_temporary.then_some(self.change.temporary_bytes);
+        object.serialize_field("temporary_bytes", &temporary_bytes)?;
         error_fields::<S>(&mut object, errors.as_ref())?;
         object.end()
     }

@@ -90,6 +90,7 @@ fn title(
         OrderBy::HighWaterMark => "Change at the high-water mark",
         OrderBy::AllocatedBytes => "Change of bytes allocated in the whole run",
         OrderBy::Count => "Change of allocations in the whole run",
+        OrderBy::Temporary => "Change of bytes freed in the tick of their allocation",
     };
     let title = format!("{what}, by {}", options.by);
     if options.filters.is_empty() {
@@ -124,7 +125,7 @@ fn companion(order: OrderBy, change: &Change) -> String {
         OrderBy::LiveBytes => number::change(change.live_count, number::count),
         OrderBy::HighWaterMark => number::change(change.high_water_mark_count, number::count),
         OrderBy::AllocatedBytes => number::change(change.allocated_count, number::count),
-        OrderBy::Count => number::change(change.allocated_bytes, number::bytes),
+        OrderBy::Count | OrderBy::Temporary => number::change(change.allocated_bytes, number::bytes),
     }
 }
 

@@ -46,7 +46,7 @@ impl Serialize for RecorderObject<'_> {
     }
 }
 
-/// Adds the standard errors of the six measures; nothing of an exact recording.
+/// Adds the standard errors of the measures; nothing of an exact recording.
 pub(crate) fn error_fields<S: Serializer>(
     object: &mut S::SerializeStruct,
     errors: Option<&Measures>,

@@ -69,6 +69,7 @@ fn the_whole_report() {
             "high_water_mark_count": 50,
             "allocated_bytes": 9_000_000,
             "allocated_count": 50,
+            "temporary_bytes": null,
             "high_water_mark_ns": 9_800_000_000_u64,
             "high_water_mark_rss_bytes": 201_400_000,
             "high_water_mark_bias_bytes": 0,
@@ -111,6 +112,7 @@ fn the_whole_report() {
             "high_water_mark_count": 50,
             "allocated_bytes": 9_000_000,
             "allocated_count": 50,
+            "temporary_bytes": null,
             "verdict": null,
             "growth_bytes_per_s": null,
             "growth_margin_bytes_per_s": null,
@@ -133,7 +135,7 @@ fn every_grouping_has_its_keys() {
             GroupBy::Stack => vec!["frames", "thread"],
             GroupBy::Thread => vec!["thread"],
         };
-        let mut expected = [&own[..], &MEASURES, &TREND].concat();
+        let mut expected = [&own[..], &MEASURES, &["temporary_bytes"], &TREND].concat();
         expected.sort_unstable();
         let report = report(&snapshot, &ReportOptions { by, ..ReportOptions::default() });
         assert_eq!(report["by"], by.as_str());

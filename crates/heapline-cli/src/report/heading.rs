@@ -161,7 +161,8 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
             vec![Span::plain(format!("{count} {} {error} allocations", margin::sign(page)))]
         }
     };
-    let all = [mark, live, allocations];
+    let mut all = vec![mark, live, allocations];
+    all.extend(temporary(totals).map(|text| words(&text)));
     if errors.is_some() {
         page.clauses(&all[..1], 2);
         if totals.high_water_mark_bias_bytes > 0 {
@@ -177,6 +178,13 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
         page.clauses(&all[..1], 2);
         page.clauses(&all[1..], 2);
     }
+}
+
+/// `93 % of 12.3 GB temporary`
+fn temporary(totals: &Totals) -> Option<String> {
+    let allocated_bytes = totals.allocated_bytes;
+    let share = totals.temporary_bytes? as f64 * 100.0 / allocated_bytes.max(1) as f64;
+    Some(format!("{share:.0} % of {} temporary", number::bytes(allocated_bytes)))
 }
 
 #[cfg(test)]

@@ -106,6 +106,7 @@ fn what(snapshot: &Snapshot, order: OrderBy) -> &'static str {
         OrderBy::LiveBytes => "Live at that instant",
         OrderBy::AllocatedBytes => "Bytes allocated in the whole run",
         OrderBy::Count => "Allocations in the whole run",
+        OrderBy::Temporary => "Bytes freed in the tick of their allocation",
     }
 }
 

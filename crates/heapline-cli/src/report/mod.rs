@@ -102,7 +102,7 @@ impl Measure {
             OrderBy::HighWaterMark => number::count(measures.high_water_mark_count),
             OrderBy::LiveBytes => number::count(measures.live_count),
             OrderBy::AllocatedBytes => number::count(measures.allocated_count),
-            OrderBy::Count => number::bytes(measures.allocated_bytes),
+            OrderBy::Count | OrderBy::Temporary => number::bytes(measures.allocated_bytes),
         }
     }
 
@@ -112,6 +112,7 @@ impl Measure {
             OrderBy::HighWaterMark | OrderBy::LiveBytes => ("size", "blocks"),
             OrderBy::AllocatedBytes => ("size", "allocations"),
             OrderBy::Count => ("allocations", "size"),
+            OrderBy::Temporary => ("size", "of"),
         }
     }
 
@@ -122,6 +123,7 @@ impl Measure {
             OrderBy::LiveBytes => totals.live_bytes,
             OrderBy::AllocatedBytes => totals.allocated_bytes,
             OrderBy::Count => totals.allocated_count,
+            OrderBy::Temporary => totals.temporary_bytes.unwrap_or(0),
         }
     }
 }

@@ -381,9 +381,9 @@ fn every_order_says_what_it_is_about() {
     let node = capture.frame(thread, "/home/user/docs/app.py", "main", 1, 2);
     capture.count(node, 5_000_000, 50);
     let counters = capture.counters(node);
-    (counters.allocated_bytes, counters.allocated_count) = (90_000_000, 1000);
     (counters.live_bytes, counters.live_count) = (2_000, 1);
     counters.epoch = 1;
+    capture.freed(node, 85_000_000, 950, 9_998_000);
     (capture.account(node).saved_bytes, capture.account(node).saved_count) = (5_000_000, 50);
     let list = |order, capture: &SyntheticCapture| {
         let options = ReportOptions { order, ..ReportOptions::default() };
@@ -406,8 +406,13 @@ Bytes allocated in the whole run, by line
 Allocations in the whole run, by line
   allocations  share     size
         1,000  100 %  90.0 MB  app app.py:2  main
+Bytes freed in the tick of their allocation, by line
+     size  share       of
+  80.0 MB  100 %  90.0 MB  app app.py:2  main
 ",
     );
+    let heading = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    assert!(heading.contains("1,000 allocations | 89 % of 90.0 MB temporary\n"), "{heading}");
 
     capture.counters(node).live_bytes = 0;
     assert_shows(

@@ -134,10 +134,30 @@ fn a_block_that_nobody_vouches_for_is_looked_at_before_it_is_put() {
         (0x1_0010, 8192, false),
         (0x1_0048, 100, true),
         ((1 << 47) - 16, 16, true),
-        ((1 << 47) - 16, 17, false),
+        ((1 << 47) - 16, 17, true),
         (usize::MAX, usize::MAX, true),
     ] {
         assert_eq!(table.is_clear(address, size), expected, "{size} bytes at {address:#x}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_block_at_the_end_of_a_chunk_is_in_its_tail() {
+    let table = BlockTable::new().expect("address space");
+    let end = 1 << 24;
+    let blocks = [(3, 8192), (2, 1 << 40), (1, 100)]
+        .map(|(granules, size)| (end - granules * 16, Block { account: granules as u32, size, birth: 7 }));
+    for (address, block) in blocks {
+        // What begins in the next chunk is no part of it, whatever allocators would say to that.
+        let next = Block { account: 8, size: 17, birth: 9 };
+        assert_eq!(table.put(end, next).expect("memory"), Entry::Nothing);
+        assert_eq!(table.put(address, block).expect("memory"), Entry::Nothing);
+        assert_eq!((table.get(address), table.get(end)), (Entry::Block(block), Entry::Block(next)));
+        let mut found = Vec::new();
+        table.for_each(|entry| found.push(entry));
+        assert_eq!(found, [Entry::Block(block), Entry::Block(next)]);
+        assert_eq!((table.take(address), table.take(end)), (Entry::Block(block), Entry::Block(next)));
+        assert!((1..=3).all(|granules| table.is_clear(end - granules * 16, 1 << 20)));
     }
 }
 

@@ -286,8 +286,7 @@ impl World {
                 assert_eq!(node_of(tag, frame.memory.0[9]), leaves_token.then_some(expected));
             }
         }
-        // SAFETY: the account was just handed out.
-        let node = unsafe { (*self.tree.table.accounts().add(account as usize)).node };
+        let node = self.tree.table.node_of(account);
         assert_eq!(node, expected);
     }
 

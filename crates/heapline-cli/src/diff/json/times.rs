@@ -119,7 +119,7 @@ pub(super) struct LiveObject(pub(super) [i128; 2]);
 
 impl Serialize for LiveObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("measures", 6)?;
+        let mut object = serializer.serialize_struct("measures", 7)?;
         live_fields::<S>(&mut object, self.0)?;
         object.end()
     }
@@ -133,7 +133,13 @@ pub(super) fn live_fields<S: Serializer>(
     let unknown: Option<u64> = None;
     object.serialize_field("live_bytes", &bytes)?;
     object.serialize_field("live_count", &count)?;
-    for key in ["high_water_mark_bytes", "high_water_mark_count", "allocated_bytes", "allocated_count"] {
+    for key in [
+        "high_water_mark_bytes",
+        "high_water_mark_count",
+        "allocated_bytes",
+        "allocated_count",
+        "temporary_bytes",
+    ] {
         object.serialize_field(key, &unknown)?;
     }
     Ok(())
