@@ -176,6 +176,8 @@ def test_it_is_the_sequence_that_a_list_is(
     for index in (len(tuples), -len(tuples) - 1, 2**60):
         with pytest.raises(IndexError, match="list index out of range"):
             lazy[index]
+    with pytest.raises(IndexError, match="cannot fit 'int' into an index-sized integer"):
+        lazy[2**70]
     with pytest.raises(TypeError, match="list indices must be integers or slices, not str"):
         lazy["a"]
     assert tuples[3] in lazy

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use heapline_analyze::traces::{KeyType, Label, MatchingFrames, TraceFilter, Traces, compare};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
@@ -136,11 +136,17 @@ impl LazyTraces {
             let slice = slice.indices(length)?;
             return Ok(self.list(py, slice.start, slice.step, slice.slicelength)?.into_any());
         }
-        let Ok(index) = index.extract::<isize>() else {
-            return Err(PyTypeError::new_err(format!(
-                "list indices must be integers or slices, not {}",
-                index.get_type().name()?
-            )));
+        let index = match index.extract::<isize>() {
+            Ok(index) => index,
+            Err(error) => {
+                let kind = index.get_type();
+                let kind = kind.name()?;
+                return Err(if error.is_instance_of::<PyOverflowError>(py) {
+                    PyIndexError::new_err(format!("cannot fit '{kind}' into an index-sized integer"))
+                } else {
+                    PyTypeError::new_err(format!("list indices must be integers or slices, not {kind}"))
+                });
+            }
         };
         let from_start = if index < 0 { index + length } else { index };
         let index = usize::try_from(from_start).unwrap_or(usize::MAX);

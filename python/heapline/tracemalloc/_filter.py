@@ -82,7 +82,7 @@ class Filter(BaseFilter):
         if not self.all_frames:
             return self._match_frame(*traceback[0])
         is_found = any(self._match_frame_impl(filename, lineno) for filename, lineno in traceback)
-        return is_found == bool(self.inclusive)
+        return self.inclusive if is_found else not self.inclusive
 
     def _match(self, trace: "RawTrace") -> bool:
         is_let_through = self._match_traceback(trace[2])
@@ -121,7 +121,7 @@ class DomainFilter(BaseFilter):
         return self._domain
 
     def _match(self, trace: "RawTrace") -> bool:
-        return (trace[0] == self._domain) == bool(self.inclusive)
+        return (trace[0] == self.domain) == bool(self.inclusive)
 
     def _parts(self, traces: _LazyTraces) -> FilterParts | None:
         if type(self) is not DomainFilter or self._domain is None or not is_number(self._domain):

@@ -126,9 +126,10 @@ class Snapshot(Exchanged):
         for _, size, frames, *_ in traces:
             if key_type == "traceback":
                 keys = [frames]
+            elif cumulative:
+                keys = [((filename, lineno if key_type == "lineno" else 0),) for filename, lineno in frames]
             else:
-                shown = frames if cumulative else frames[:1]
-                keys = [((filename, lineno if key_type == "lineno" else 0),) for filename, lineno in shown]
+                keys = [tuple(map(tuple, frames[:1])) if key_type == "lineno" else ((frames[0][0], 0),)]
             for key in keys:
                 if (total := sums.get(key)) is None:
                     sums[key] = [size, 1]
