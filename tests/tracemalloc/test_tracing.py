@@ -177,3 +177,22 @@ def test_blocks_of_four_gibibytes_and_more_have_their_size() -> None:
     only = snapshot.filter_traces([tracemalloc.Filter(True, __file__)])
     assert only.traces[-1].size == size
     assert len(kept) == 2
+
+
+@pytest.mark.parametrize(
+    "filename",
+    ["", " ", "new\nline", "Ä.py", "\U0001f600", "with\0null", "/srv/" + "deeper/" * 300 + "a.py", "/" + "x" * 4095],
+    ids=lambda filename: f"{len(filename)} characters",
+)
+def test_files_have_the_names_that_they_have(filename: str) -> None:
+    def make(size: int) -> bytearray:
+        return bytearray(size)
+
+    renamed = type(make)(make.__code__.replace(co_filename=filename), {})
+    tracemalloc.start()
+    kept = renamed(54_321)
+    traceback = tracemalloc.get_object_traceback(kept)
+    assert traceback is not None
+    assert traceback[0].filename == filename
+    found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*", traceback[0].lineno)])
+    assert any((trace.size, trace.traceback[0].filename) == (54_322, filename) for trace in found.traces)
