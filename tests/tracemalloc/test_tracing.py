@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_files_have_the_names_that_they_have(filename: str) -> None:
     def make(size: int) -> bytearray:
         return bytearray(size)
 
-    renamed = type(make)(make.__code__.replace(co_filename=filename), {})
+    renamed = types.FunctionType(make.__code__.replace(co_filename=filename), {})
     tracemalloc.start()
     kept = renamed(54_321)
     traceback = tracemalloc.get_object_traceback(kept)

@@ -103,7 +103,7 @@ def is_elif(statement: ast.stmt, body: list[ast.stmt]) -> bool:
 
 
 def first_line(statement: ast.stmt) -> int:
-    decorators = getattr(statement, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
 
 

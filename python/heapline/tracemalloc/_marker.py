@@ -74,7 +74,8 @@ class MarkerFilter(BaseFilter):
             return
         self._has_warned = True
         if self._missing:
-            some = ", ".join(sorted(self._missing)[:3]) + (f" and {len(self._missing) - 3} more" if len(self._missing) > 3 else "")
+            more = f" and {len(self._missing) - 3} more" if len(self._missing) > 3 else ""
+            some = ", ".join(sorted(self._missing)[:3]) + more
             text = f"no source was found of these files, so marks in them were not seen: {some}"
             warnings.warn(text, RuntimeWarning, stacklevel=stacklevel + 1)
         if not any(self._lines.values()):

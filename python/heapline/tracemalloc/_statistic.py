@@ -229,11 +229,14 @@ class Differences(list[StatisticDiff]):
 
     @property
     def note(self) -> str:
-        """How much of the growth was garbage, in one sentence."""
+        """How much of the growth was garbage, in one sentence.
+
+        What free lists held is freed along with it, and so is in the size, but in no object that was found.
+        """
         size = face._format_size(self.collected_size, False)
         growth = face._format_size(self.size_diff, True)
         without = face._format_size(self.size_diff + self.collected_size, True)
         return (
-            f"{size} in {self.collected_count} unreachable objects were uncollected cycles:"
-            f" memory changed by {growth}, and would have by {without} without collecting them"
+            f"collecting garbage freed {size} and found {self.collected_count} objects in uncollected cycles:"
+            f" memory changed by {growth}, and would have by {without} without it"
         )
