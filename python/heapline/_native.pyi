@@ -209,8 +209,8 @@ def _close_tracing() -> None:
 def _is_tracing_open() -> bool:
     """Whether that layer is open."""
 
-def _freeze_tracing() -> _LazyTraces:
-    """The live blocks of that layer. Raises ``RuntimeError`` when it is not open."""
+def _freeze_tracing() -> _LazyTraces | None:
+    """The live blocks of that layer; ``None`` when it is not open."""
 
 def _get_traces() -> list[_RawTrace]:
     """All traces as tuples: domain, size, frames (most recent first), frames in the whole stack.

@@ -134,6 +134,39 @@ def test_threads_that_were_there_before_are_traced() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_another_thread_may_stop_it_at_any_time() -> None:
+    """What is asked meanwhile finds nothing, and does not fail."""
+    tracemalloc.start()
+    failures: list[Exception] = []
+    is_over = False
+
+    def look() -> None:
+        try:
+            while not is_over:
+                tracemalloc._get_traces()
+                tracemalloc.clear_traces()
+                if tracemalloc._native._freeze_tracing() is not None:
+                    tracemalloc.get_object_traceback(failures)
+        except Exception as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(150):
+            tracemalloc.stop()
+            tracemalloc.start()
+    finally:
+        is_over = True
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+    assert failures == []
+
+
 def test_a_forked_child_goes_on() -> None:
     tracemalloc.start(2)
     inherited = bytes(77_777)
