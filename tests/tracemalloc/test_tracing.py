@@ -4,12 +4,14 @@ import os
 import sys
 import threading
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import heapline
 import heapline.tracemalloc as tracemalloc
 import pytest
+from heapline import _native
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +147,7 @@ def test_another_thread_may_stop_it_at_any_time() -> None:
             while not is_over:
                 tracemalloc._get_traces()
                 tracemalloc.clear_traces()
-                if tracemalloc._native._freeze_tracing() is not None:
+                if _native._freeze_tracing() is not None:
                     tracemalloc.get_object_traceback(failures)
         except Exception as error:
             failures.append(error)
@@ -197,6 +199,47 @@ def test_another_recording_is_not_disturbed() -> None:
     assert len(before) + len(during) == 500_000
 
 
+def test_in_a_sampled_recording_traces_are_samples() -> None:
+    heapline.start(sampling_interval=4096)
+    try:
+        estimates = "a sampled recording is going on: sizes and counts are estimates"
+        with pytest.warns(RuntimeWarning, match=estimates) as said:
+            tracemalloc.start()
+        assert said[0].filename == __file__
+        kept = [bytes(1000) for _ in range(4000)]
+        snapshot = tracemalloc.take_snapshot()
+        here = snapshot.filter_traces([tracemalloc.Filter(True, __file__)])
+        traces = list(here.traces)
+        # About every fifth.
+        assert len(here.traces) == len(traces)
+        assert 400 < len(traces) < 1600
+        statistics = here.statistics("filename")
+        assert sum(trace.size for trace in traces) == statistics[0].size
+        assert 3_000_000 < statistics[0].size < 5_000_000
+        assert 2 * len(traces) < statistics[0].count
+        found = [tracemalloc.get_object_traceback(value) for value in kept]
+        assert 400 < sum(traceback is not None for traceback in found) < 1600
+        even = type("Even", (tracemalloc.BaseFilter,), {"_match": lambda self, trace: trace[1] % 2 == 0})
+        assert len(list(snapshot.filter_traces([even(True)]).traces)) <= len(snapshot.traces)
+    finally:
+        tracemalloc.stop()
+        heapline.stop()
+
+
+def test_a_recording_that_leaves_files_out_is_told() -> None:
+    heapline.start(exclude=["*/nowhere/*"])
+    try:
+        with pytest.warns(RuntimeWarning, match="the recording that is going on leaves files out: so do these traces"):
+            tracemalloc.start()
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+        heapline.stop()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tracemalloc.start(filters=[tracemalloc.Filter(True, "tracing")])
+
+
 def test_blocks_of_four_gibibytes_and_more_have_their_size() -> None:
     tracemalloc.start()
     # Zeros of the operating system, never touched: they cost address space only.
@@ -219,8 +262,8 @@ def test_blocks_of_four_gibibytes_and_more_have_their_size() -> None:
     ids=lambda filename: f"{len(filename)} characters",
 )
 def test_files_have_the_names_that_they_have(filename: str) -> None:
-    def make(size: int) -> bytearray:
-        return bytearray(size)
+    def make(size: int) -> bytes:
+        return bytes(size)
 
     renamed = types.FunctionType(make.__code__.replace(co_filename=filename), {})
     tracemalloc.start()
@@ -229,4 +272,4 @@ def test_files_have_the_names_that_they_have(filename: str) -> None:
     assert traceback is not None
     assert traceback[0].filename == filename
     found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*", traceback[0].lineno)])
-    assert any((trace.size, trace.traceback[0].filename) == (54_322, filename) for trace in found.traces)
+    assert any((trace.size, trace.traceback[0].filename) == (sys.getsizeof(kept), filename) for trace in found.traces)

@@ -83,6 +83,9 @@ pub(crate) fn _open_tracing(
     *TRACING.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tracing { layer, late_filters });
     TRACEBACK_LIMIT.store(traceback_limit, Ordering::Relaxed);
     heapline_trace::limit_tracebacks(Some(traceback_limit));
+    if is_late {
+        recorder::warn_of_part(py)?;
+    }
     recorder::warn_of_slow_frames(py)
 }
 
