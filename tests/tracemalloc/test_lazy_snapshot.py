@@ -5,7 +5,7 @@ import itertools
 import pickle
 import sys
 import tracemalloc as standard
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import heapline.tracemalloc as tracemalloc
@@ -190,6 +190,34 @@ def test_it_is_the_sequence_that_a_list_is(
     assert lazy != 5
     with pytest.raises(TypeError, match="unhashable"):
         hash(lazy)
+
+
+QUESTIONS: list[Callable[[Any, list[Any]], Any]] = [
+    lambda traces, plain: isinstance(traces, Sequence),
+    lambda traces, plain: traces + traces,
+    lambda traces, plain: traces + plain,
+    lambda traces, plain: plain + traces,
+    lambda traces, plain: (traces.index(plain[-1]), traces.index(plain[3], 1, 9), traces.count(plain[0])),
+    lambda traces, plain: traces.index(0),
+    lambda traces, plain: traces + 5,
+    lambda traces, plain: "" + traces,
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_it_answers_as_a_list_does(
+    question: Callable[[Any, list[Any]], Any],
+    snapshots: tuple[tracemalloc.Snapshot, tracemalloc.Snapshot],
+) -> None:
+    lazy = snapshots[1].traces._traces
+    plain = lazy[:]
+    outcomes = []
+    for traces in (lazy, plain):
+        try:
+            outcomes.append(question(traces, plain))
+        except (TypeError, ValueError) as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    assert outcomes[0] == outcomes[1]
 
 
 def test_equal_tracebacks_are_one_tuple(snapshots: tuple[tracemalloc.Snapshot, tracemalloc.Snapshot]) -> None:

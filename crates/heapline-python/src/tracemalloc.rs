@@ -219,7 +219,7 @@ pub(crate) fn clear_traces() -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn _get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     match _freeze_tracing(py)? {
-        Some(traces) => traces.to_list(py),
+        Some(traces) => traces.all(py),
         None => Ok(PyList::empty(py)),
     }
 }

@@ -44,8 +44,7 @@ impl LazyTraces {
     }
 
     /// All of them as a list.
-    #[cfg(recordable)]
-    pub(crate) fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    pub(crate) fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.list(py, 0, 1, self.inner.len())
     }
 
@@ -172,6 +171,29 @@ impl LazyTraces {
             }
         }
         Ok((equal == matches!(operator, CompareOp::Eq)).into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    /// As of a list: a list of both.
+    fn __add__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match other.cast::<Self>() {
+            Ok(other) => self.all(py)?.add(other.get().all(py)?),
+            Err(_) => self.all(py)?.add(other),
+        }
+    }
+
+    fn __radd__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        other.add(self.all(py)?)
+    }
+
+    /// As of a list.
+    #[pyo3(signature = (*args))]
+    fn index<'py>(&self, py: Python<'py>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        self.all(py)?.call_method1("index", args)
+    }
+
+    /// As of a list.
+    fn count<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.all(py)?.call_method1("count", (value,))
     }
 
     /// Immutable: itself.

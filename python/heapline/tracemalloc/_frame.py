@@ -14,6 +14,10 @@ RawTrace: TypeAlias = tuple[int, int, tuple[RawFrame, ...], int | None]
 """Domain, size, frames (most recent first), frames in the whole stack."""
 
 
+# It has what a sequence has, but for being changed.
+Sequence.register(_LazyTraces)
+
+
 @total_ordering
 class Frame(Exchanged):
     """A frame of a traceback: a file name and a line."""
