@@ -209,8 +209,8 @@ def _close_tracing() -> None:
 def _is_tracing_open() -> bool:
     """Whether that layer is open."""
 
-def _freeze_tracing() -> _LazyTraces:
-    """The live blocks of that layer. Raises ``RuntimeError`` when it is not open."""
+def _freeze_tracing() -> _LazyTraces | None:
+    """The live blocks of that layer; ``None`` when it is not open."""
 
 def _get_traces() -> list[_RawTrace]:
     """All traces as tuples: domain, size, frames (most recent first), frames in the whole stack.
@@ -247,6 +247,14 @@ class _LazyTraces:
     def __getitem__(self, index: slice, /) -> list[_RawTrace]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+    def __add__(self, other: _LazyTraces | list[_RawTrace], /) -> list[_RawTrace]: ...
+    def __radd__(self, other: list[_RawTrace], /) -> list[_RawTrace]: ...
+    def index(self, *args: Any) -> int:
+        """As of a list."""
+
+    def count(self, value: object) -> int:
+        """As of a list."""
+
     def __deepcopy__(self, _memo: Any) -> _LazyTraces: ...
     def copy(self) -> _LazyTraces:
         """The same traces once more."""

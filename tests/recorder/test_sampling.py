@@ -195,7 +195,12 @@ def test_announced_blocks(run_program: Callable[..., list[str]]) -> None:
 
 def test_the_face_of_tracemalloc(run_recorded: Execute, targets: Path) -> None:
     finished = run_recorded([targets / "sampling" / "traced.py"], options=["-q", "--sample", "64k"])
-    assert (finished.status, finished.err) == (0, b"")
+    assert finished.status == 0
+    warning, source = finished.err.decode().splitlines()
+    assert warning.startswith(
+        f"{targets / 'sampling' / 'traced.py'}:7: RuntimeWarning: a sampled recording is going on:"
+    )
+    assert source.strip() == "tracemalloc.start(3)"
     assert finished.out.decode().splitlines() == ["memory", "statistics", "sampled", "not sampled", "cleared"]
     assert finished.snapshot().process.sampling_interval_bytes == 64 << 10
 

@@ -1,6 +1,7 @@
 """What tutorials say of ``tracemalloc`` is true here, although it is not of the standard module."""
 
 import gc
+import re
 import threading
 import types
 import warnings
@@ -124,22 +125,42 @@ def test_a_pattern_that_no_file_can_have_is_warned_of_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         snapshot.filter_traces([filter])
-        for pattern in ("*/logging/*", "a.py", "/x/logging/a.py", "[/]logging/", "?/"):
+        for pattern in ("*/logging/*", "b.py", "/x/logging/a.py", "/x/logging/b*", "[/]nowhere/", "/x/*/[a-b].py"):
             snapshot.filter_traces([tracemalloc.Filter(False, pattern)])
     assert len(snapshot.filter_traces([tracemalloc.Filter(False, "*/logging/*")]).traces) == 0
 
 
-def test_a_part_of_a_name_is_warned_of_once() -> None:
+@pytest.mark.parametrize("is_lazy", [True, False])
+def test_a_pattern_that_matches_nothing_is_warned_of_once(is_lazy: bool) -> None:
     tracemalloc.start()
     kept = maker("/srv/myapp/views.py")(5000)
     snapshot = tracemalloc.take_snapshot()
-    for pattern in ("views.py", "myapp/views"):
-        with pytest.warns(RuntimeWarning, match=rf"'{pattern}' matches no file.* '\*{pattern}\*' was probably meant"):
+    if not is_lazy:
+        snapshot = tracemalloc.Snapshot(list(snapshot.traces._traces), 1)
+    for pattern, meant in [
+        ("views.py", "*views.py*"),
+        ("myapp/views", "*myapp/views*"),
+        ("myapp/*", "*/myapp/*"),
+        ("v*.py", "*/v*.py"),
+        ("ews.p[xy]", "*ews.p[xy]"),
+        ("*/myapp/", "*/myapp/*"),
+        ("*/myapp", "*/myapp*"),
+    ]:
+        with pytest.warns(RuntimeWarning, match=f"'{re.escape(pattern)}' matches no file") as caught:
             assert len(snapshot.filter_traces([tracemalloc.Filter(True, pattern)]).traces) == 0
+        assert [str(warning.message).partition(": ")[2] for warning in caught] == [f"{meant!r} was probably meant"]
+        assert caught[0].filename == __file__
+        kept_traces = snapshot.filter_traces([tracemalloc.Filter(True, meant)]).traces
+        assert {trace.traceback[-1].filename for trace in kept_traces} >= {"/srv/myapp/views.py"}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for pattern in ("views.py", "/srv/myapp/views.py", "/srv/myapp/views.pyc", "nowhere.py", "*views.py"):
+        warned_of = ["views.py", "myapp/*"]
+        for pattern in [*warned_of, "/srv/myapp/views.py", "/srv/myapp/views.pyc", "nowhere.py", "*views.py"]:
             snapshot.filter_traces([tracemalloc.Filter(True, pattern)])
+        snapshot.filter_traces([*tracemalloc.NOISE_FILTERS, tracemalloc.DomainFilter(True, 0)])
+        # An iterator of traces is used up by the filter alone.
+        once: Any = iter([(0, 1, (("/x/a.py", 1),), 1)])
+        assert len(tracemalloc.Snapshot(once, 1).filter_traces([tracemalloc.Filter(True, "*a.py")]).traces) == 1
     assert len(kept) == 5000
 
 
@@ -192,5 +213,11 @@ def test_collecting_first_says_what_it_freed() -> None:
     assert differences == list(differences)
     assert differences.collected_size == settled.collected_size
     assert differences.size_diff == sum(row.size_diff for row in differences)
-    assert "unreachable objects were uncollected cycles" in differences.note
+    assert re.fullmatch(
+        r"collecting garbage freed [\d.]+ KiB and found \d+ objects in uncollected cycles:"
+        r" memory changed by \+[\d.]+ KiB, and would have by \+[\d.]+ KiB without it",
+        differences.note,
+    )
+    # What was collected says nothing of a part of the traces.
+    assert type(settled.filter_traces([tracemalloc.Filter(True, "*")]).compare_to(old, "lineno")) is list
     assert len(kept) == 30_000

@@ -139,6 +139,21 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "differences by nothing": lambda m: snapshot(m).compare_to(old(m), "x"),
     "differences to a number": lambda m: snapshot(m).compare_to(3, "lineno"),
     "grouped": lambda m: snapshot(m)._group_by("lineno", False),
+    "frames that are not there": lambda m: [
+        m.Snapshot([(0, 1, (), 0), (0, 2, (("a.py", 3),), 1)], 1).statistics(key, cumulative)
+        for key, cumulative in (("lineno", False), ("traceback", False), ("lineno", True), ("filename", True))
+    ],
+    "file that is not there": lambda m: m.Snapshot([(0, 1, (), 0)], 1).statistics("filename"),
+    "numbers that are not whole": lambda m: [
+        f"{one} {one!r}"
+        for one in (m.Statistic(traceback(m), 5.5, 1.5), m.StatisticDiff(traceback(m), 5.5, -1.5, 2.5, 3.5))
+    ],
+    "what comparing leaves of a group": lambda m: [
+        (group := old(m)._group_by("lineno", False)),
+        len(group),
+        len(m._compare_grouped_stats(group, snapshot(m)._group_by("lineno", False))),
+        group,
+    ],
     "compared groups": lambda m: m._compare_grouped_stats(
         old(m)._group_by("lineno", False), snapshot(m)._group_by("lineno", False)
     ),
@@ -186,6 +201,12 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "filter number": lambda m: m.Filter(True, 3),
     "pattern attribute": lambda m: setattr(m.Filter(True, "a"), "filename_pattern", "b"),
     "domain attribute": lambda m: setattr(m.DomainFilter(True, 1), "domain", 2),
+    "domain of a subclass": lambda m: filtered(
+        m, type("Second", (m.DomainFilter,), {"domain": property(lambda filter: 2)})(True, 0)
+    ),
+    "inclusive as it was given": lambda m: [
+        m.Filter(inclusive, "a.py", all_frames=True)._match_traceback(TRACES[0][2]) for inclusive in (1, 0, "yes", "")
+    ],
     "base filter": lambda m: m.BaseFilter(True)._match(TRACES[0]),
     "matches": lambda m: [
         m.Filter(inclusive, "a.py", lineno)._match_frame(name, 5)

@@ -158,3 +158,34 @@ def test_what_is_no_snapshot_gives_the_errors_of_the_standard_module(tmp_path: P
     for name in ("missing", ""):
         with pytest.raises(OSError, match=r"No such file or directory|Is a directory"):
             ours.Snapshot.load(tmp_path / name)
+
+
+def test_both_modules_compare_their_snapshots() -> None:
+    """Where some of a program's modules have imported the one, and others the other."""
+    older = [(0, 10, (("a.py", 2), ("b.py", 4)), 3), (0, 4, (("c.py", 1),), 1)]
+    for key_type, cumulative in [("lineno", False), ("filename", True), ("traceback", False)]:
+        expected = repr(standard.Snapshot(TRACES, 2).compare_to(standard.Snapshot(older, 2), key_type, cumulative))
+        for new, old in [(standard, ours), (ours, standard), (ours, ours)]:
+            rows = new.Snapshot(TRACES, 2).compare_to(old.Snapshot(older, 2), key_type, cumulative)
+            assert repr(rows) == expected, (new, old)
+
+
+def test_what_is_the_same_is_equal_whichever_module_made_it() -> None:
+    def objects(module: Any) -> list[Any]:
+        traceback = module.Traceback(TRACES[0][2], 3)
+        snapshot = module.Snapshot(TRACES, 2)
+        differences = snapshot.compare_to(module.Snapshot(TRACES[:1], 2), "lineno")
+        return [traceback, traceback[0], snapshot.traces[0], *snapshot.statistics("lineno"), *differences]
+
+    for one, other in zip(objects(standard), objects(ours), strict=True):
+        assert type(one) is not type(other)
+        assert (one == other, other == one, hash(one) == hash(other)) == (True, True, True)
+        assert (one != other, other != one) == (False, False)
+    standard_traces: Any = standard.Snapshot(TRACES, 2).traces
+    assert standard_traces == ours.Snapshot(TRACES, 2).traces
+    for first, second in [(standard, ours), (ours, standard)]:
+        assert first.Frame(("a.py", 1)) < second.Frame(("a.py", 2))
+        assert first.Traceback([("b.py", 1)]) >= second.Traceback([("a.py", 2)])
+        assert first.Frame(("a.py", 1)) != second.Traceback([("a.py", 1)])
+    with pytest.raises(TypeError):
+        assert ours.Frame(("a.py", 1)) < standard.Traceback([("a.py", 1)])

@@ -14,7 +14,7 @@ EXPECTED = [
     r"from-tracemalloc\.py:4: size=.* KiB, count=\d+, average=.*\n(.*\n)*",
     r"(read_configuration(\.<locals>\.<dictcomp>)?|<dictcomp>) 6\d{5}\n(.*\n)*",
     r"from-tracemalloc\.py:7: size=98\d KiB \(\+98\d KiB\), count=10\d \(\+10\d\), average=.*\n(.*\n)*",
-    r"10\d{5}\n.* KiB in \d+ unreachable objects were uncollected cycles: memory changed by .*, and would have by .*\n",
+    r"10\d{5}\ncollecting garbage freed .* KiB and found \d+ objects in uncollected cycles: memory changed by .*\n",
     r"from-tracemalloc\.py:6: size=10\d\d KiB, count=1\d\d\d, average=.*\n(?!.*json)(.*\n)*",
     r"\d+\n",
     r"from-tracemalloc\.py:6: size=1[45]\d KiB, count=100\d, .*, \d+% freed at once, 9[89]% in all\n\d+ b.* dropped\n",

@@ -47,7 +47,7 @@ class Third:
     ("name", "expected"),
     [
         ("TRACEMALLOC", [range(2, 14)]),
-        ("OTHER", [range(6, 13), range(15, 17)]),
+        ("OTHER", [range(6, 11), range(15, 17)]),
         ("BETWEEN", [range(18, 21)]),
         ("DEEP", [range(24, 27)]),
         ("MODULE", [range(1, 33)]),
@@ -57,6 +57,45 @@ class Third:
 )
 def test_marks_select_what_they_stand_in(name: str, expected: list[range]) -> None:
     assert marked_lines(SOURCE, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("if a:\n    x()\nelse:\n    # X_START\n    y()\nz()\n", (3, 5)),
+        ("if a:\n    x()\n    # X_START\nelse:\n    y()\n", (1, 3)),
+        ("if a:\n    x()\nelif b:\n    # X_START\n    y()\nelse:\n    z()\n", (3, 5)),
+        ("if a:\n    x()\nelif b:  # X_START\n    y()\n", (3, 4)),
+        ("if a:\n    x()\nelse:  # X_START\n    # else\n    if b:\n        y()\n", (3, 6)),
+        ("try:\n    # X_START\n    x()\nexcept E:\n    y()\nfinally:\n    z()\n", (1, 3)),
+        ("try:\n    x()\nexcept E:\n    # X_START\n    y()\nfinally:\n    z()\n", (3, 5)),
+        ("try:\n    x()\nexcept E:\n    y()\nfinally:\n    # X_START\n    z()\n", (5, 7)),
+        ("for a in b:\n    x()\nelse:\n    y()  # X_START\n", (3, 4)),
+        ("match a:\n    case 1:\n        x()\n        # X_START\n    case 2:\n        y()\n", (2, 4)),
+        ("match a:  # X_START\n    case 1:\n        x()\nz()\n", (1, 3)),
+        ("def f(): return 1  # X_START\nx()\n", (1, 1)),
+        ("@d  # X_START\ndef f():\n    x()\ny()\n", (1, 3)),
+        ("@d\n# X_START\ndef f():\n    x()\ny()\n", (1, 4)),
+        ("def f(\n    a,\n    # X_START\n    b,\n):\n    x()\ny()\n", (1, 6)),
+        ("def f():\n    x(\n# X_START\n        1)\ny()\n", (1, 4)),
+        ("def f():\n    x()\n    # X_START\n\n@d\ndef g():\n    y()\n", (1, 3)),
+        ("def f():\r\n    x()  # X_START\r\ny()\r\n", (1, 2)),
+    ],
+)
+def test_a_mark_in_a_branch_is_about_that_branch(source: str, lines: tuple[int, int]) -> None:
+    assert marked_lines(source, "X") == [range(lines[0], lines[1] + 1)]
+
+
+def test_each_end_belongs_to_the_nearest_start() -> None:
+    inner = "# X_START\n# X_END\n"
+    assert marked_lines(f"# X_START\na()\n{inner}b()\n# X_END\n", "X") == [range(1, 7), range(3, 5)]
+    assert marked_lines(f"# X_END\ndef f():\n    # X_START\n    a()\n{inner}", "X") == [range(2, 5), range(5, 7)]
+
+
+def test_long_chains_are_no_deep_recursion() -> None:
+    chain = "if a == 0:\n    x()\n" + "".join(f"elif a == {n}:\n    x()\n" for n in range(1, 90))
+    chain += "elif b:\n    y()  # X_START\n"
+    assert marked_lines(chain, "X") == [range(181, 183)]
 
 
 def test_a_source_that_makes_no_sense_is_one_module() -> None:
@@ -98,7 +137,7 @@ def test_it_says_what_it_could_not_find(tmp_path: Path) -> None:
     with pytest.warns(RuntimeWarning) as caught:
         assert len(snapshot.filter_traces([filter]).traces) == 0
     assert [str(warning.message) for warning in caught] == [
-        f"the source of 1 files was not found, so marks in them were not seen: {gone}",
+        f"no source was found of these files, so marks in them were not seen: {gone}",
         "no file of these traces has the comment '# NO_SUCH_MARK_START'",
     ]
     assert {warning.filename for warning in caught} == {__file__}

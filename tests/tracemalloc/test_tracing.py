@@ -3,12 +3,15 @@
 import os
 import sys
 import threading
+import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import heapline
 import heapline.tracemalloc as tracemalloc
 import pytest
+from heapline import _native
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +136,39 @@ def test_threads_that_were_there_before_are_traced() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_another_thread_may_stop_it_at_any_time() -> None:
+    """What is asked meanwhile finds nothing, and does not fail."""
+    tracemalloc.start()
+    failures: list[Exception] = []
+    is_over = False
+
+    def look() -> None:
+        try:
+            while not is_over:
+                tracemalloc._get_traces()
+                tracemalloc.clear_traces()
+                if _native._freeze_tracing() is not None:
+                    tracemalloc.get_object_traceback(failures)
+        except Exception as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(150):
+            tracemalloc.stop()
+            tracemalloc.start()
+    finally:
+        is_over = True
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+    assert failures == []
+
+
 def test_a_forked_child_goes_on() -> None:
     tracemalloc.start(2)
     inherited = bytes(77_777)
@@ -163,6 +199,47 @@ def test_another_recording_is_not_disturbed() -> None:
     assert len(before) + len(during) == 500_000
 
 
+def test_in_a_sampled_recording_traces_are_samples() -> None:
+    heapline.start(sampling_interval=4096)
+    try:
+        estimates = "a sampled recording is going on: sizes and counts are estimates"
+        with pytest.warns(RuntimeWarning, match=estimates) as said:
+            tracemalloc.start()
+        assert said[0].filename == __file__
+        kept = [bytes(1000) for _ in range(4000)]
+        snapshot = tracemalloc.take_snapshot()
+        here = snapshot.filter_traces([tracemalloc.Filter(True, __file__)])
+        traces = list(here.traces)
+        # About every fifth.
+        assert len(here.traces) == len(traces)
+        assert 400 < len(traces) < 1600
+        statistics = here.statistics("filename")
+        assert sum(trace.size for trace in traces) == statistics[0].size
+        assert 3_000_000 < statistics[0].size < 5_000_000
+        assert 2 * len(traces) < statistics[0].count
+        found = [tracemalloc.get_object_traceback(value) for value in kept]
+        assert 400 < sum(traceback is not None for traceback in found) < 1600
+        even = type("Even", (tracemalloc.BaseFilter,), {"_match": lambda self, trace: trace[1] % 2 == 0})
+        assert len(list(snapshot.filter_traces([even(True)]).traces)) <= len(snapshot.traces)
+    finally:
+        tracemalloc.stop()
+        heapline.stop()
+
+
+def test_a_recording_that_leaves_files_out_is_told() -> None:
+    heapline.start(exclude=["*/nowhere/*"])
+    try:
+        with pytest.warns(RuntimeWarning, match="the recording that is going on leaves files out: so do these traces"):
+            tracemalloc.start()
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+        heapline.stop()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tracemalloc.start(filters=[tracemalloc.Filter(True, "tracing")])
+
+
 def test_blocks_of_four_gibibytes_and_more_have_their_size() -> None:
     tracemalloc.start()
     # Zeros of the operating system, never touched: they cost address space only.
@@ -177,3 +254,22 @@ def test_blocks_of_four_gibibytes_and_more_have_their_size() -> None:
     only = snapshot.filter_traces([tracemalloc.Filter(True, __file__)])
     assert only.traces[-1].size == size
     assert len(kept) == 2
+
+
+@pytest.mark.parametrize(
+    "filename",
+    ["", " ", "new\nline", "Ä.py", "\U0001f600", "with\0null", "/srv/" + "deeper/" * 300 + "a.py", "/" + "x" * 4095],
+    ids=lambda filename: f"{len(filename)} characters",
+)
+def test_files_have_the_names_that_they_have(filename: str) -> None:
+    def make(size: int) -> bytes:
+        return bytes(size)
+
+    renamed = types.FunctionType(make.__code__.replace(co_filename=filename), {})
+    tracemalloc.start()
+    kept = renamed(54_321)
+    traceback = tracemalloc.get_object_traceback(kept)
+    assert traceback is not None
+    assert traceback[0].filename == filename
+    found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*", traceback[0].lineno)])
+    assert any((trace.size, trace.traceback[0].filename) == (sys.getsizeof(kept), filename) for trace in found.traces)

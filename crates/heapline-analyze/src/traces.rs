@@ -177,7 +177,12 @@ impl Traces {
     }
 
     fn new(image: Arc<Image>, sums: Vec<Sum>, freed: Option<Vec<Sum>>, source: Arc<Blocks>) -> Self {
-        let count = sums.iter().map(|sum| sum.count as usize).sum();
+        let count = if source.large.iter().any(|block| block.count != 1) {
+            // Samples stand for more blocks than there are here.
+            source.accounts().filter(|&account| sums[account as usize].count > 0).count()
+        } else {
+            sums.iter().map(|sum| sum.count as usize).sum()
+        };
         Self { image, sums, freed, count, source, own: OnceLock::new() }
     }
 

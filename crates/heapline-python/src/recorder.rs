@@ -26,6 +26,9 @@ use crate::spoilt_capture;
 
 /// Whether the recording that goes on belongs to `heapline run`. Only changed and read with the GIL held.
 static OWNED_BY_RUN: AtomicBool = AtomicBool::new(false);
+/// Whether the recording that began last is one of samples, and whether it leaves files out.
+static IS_SAMPLED: AtomicBool = AtomicBool::new(false);
+static IS_FILTERED: AtomicBool = AtomicBool::new(false);
 
 /// Who a recording belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +45,31 @@ pub(crate) fn begin(
     options: heapline_trace::Options,
     owner: Owner,
 ) -> Result<(), heapline_trace::Error> {
+    let (is_sampled, is_filtered) = (options.sampling.is_some(), options.filter.is_some());
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of
     // PyO3's loads in no other. A Python function is calling.
     unsafe { heapline_trace::start(options) }?;
     OWNED_BY_RUN.store(owner == Owner::Run, Ordering::Relaxed);
+    IS_SAMPLED.store(is_sampled, Ordering::Relaxed);
+    IS_FILTERED.store(is_filtered, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Says that whoever joins the recording that is going on sees a part of what is allocated, or estimates of it.
+pub(crate) fn warn_of_part(py: Python<'_>) -> PyResult<()> {
+    let messages = [
+        (
+            &IS_SAMPLED,
+            c"a sampled recording is going on: sizes and counts are estimates from its samples, and what was not \
+              sampled has no traceback",
+        ),
+        (&IS_FILTERED, c"the recording that is going on leaves files out: so do these traces"),
+    ];
+    for (is_so, message) in messages {
+        if is_so.load(Ordering::Relaxed) {
+            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), message, 2)?;
+        }
+    }
     Ok(())
 }
 

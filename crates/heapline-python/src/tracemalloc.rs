@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use heapline_analyze::traces::{self, Block, Pattern, Traces};
-use heapline_trace::{Allocated, BlockRoom, LargeBlock, LayerId, Limits, Options, StackFilter};
-use pyo3::exceptions::PyRuntimeError;
+use heapline_trace::{Allocated, BlockRoom, Error, LargeBlock, LayerId, Limits, Options, StackFilter};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -84,6 +83,9 @@ pub(crate) fn _open_tracing(
     *TRACING.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tracing { layer, late_filters });
     TRACEBACK_LIMIT.store(traceback_limit, Ordering::Relaxed);
     heapline_trace::limit_tracebacks(Some(traceback_limit));
+    if is_late {
+        recorder::warn_of_part(py)?;
+    }
     recorder::warn_of_slow_frames(py)
 }
 
@@ -129,17 +131,20 @@ pub(crate) fn _is_tracing_open() -> bool {
     layer().is_some()
 }
 
-/// The live blocks of the layer. Raises `RuntimeError` when it is not open.
+/// The live blocks of the layer; `None` when it is not open, or is closed by another thread meanwhile.
 #[pyfunction]
-pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
-    let tracing = tracing().ok_or_else(|| PyRuntimeError::new_err("nothing is traced"))?;
+pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<Option<LazyTraces>> {
+    let Some(tracing) = tracing() else { return Ok(None) };
     let limit = TRACEBACK_LIMIT.load(Ordering::Relaxed) as usize;
     // SAFETY: as in `_open_tracing`.
     let count = unsafe { heapline_trace::layer_count(tracing.layer) };
     let room = py.detach(|| BlockRoom::new(count));
     // SAFETY: as in `_open_tracing`.
     let frozen = unsafe { heapline_trace::freeze_layer(tracing.layer, room) };
-    let frozen = frozen.map_err(|error| error::from_trace(&error))?;
+    let frozen = match frozen {
+        Err(Error::NotTracing) if layer() != Some(tracing.layer) => return Ok(None),
+        frozen => frozen.map_err(|error| error::from_trace(&error))?,
+    };
     // While the GIL is not held, the recorder may be asking for names.
     let originals = recording::originals();
     let traces = py.detach(|| {
@@ -165,7 +170,10 @@ pub(crate) fn _freeze_tracing(py: Python<'_>) -> PyResult<LazyTraces> {
         let keeps = decision(&tracing.late_filters, limit);
         Ok(traces.filter_stacks(|frames| keeps(frames)))
     });
-    traces.map(LazyTraces::new).map_err(|error: heapline_analyze::Error| error::from_question(&error))
+    match traces {
+        Ok(traces) => Ok(Some(LazyTraces::new(traces))),
+        Err(error) => Err(error::from_question(&error)),
+    }
 }
 
 /// The number of frames that a traceback shows: of the layer that is open, or of the last one.
@@ -202,14 +210,18 @@ pub(crate) fn reset_peak() {
 pub(crate) fn clear_traces() -> PyResult<()> {
     let Some(layer) = layer() else { return Ok(()) };
     // SAFETY: as in `_open_tracing`.
-    unsafe { heapline_trace::restart_layer(layer) }.map_err(|error| error::from_trace(&error))
+    match unsafe { heapline_trace::restart_layer(layer) } {
+        // Another thread has closed it meanwhile.
+        Err(Error::NotTracing) if self::layer() != Some(layer) => Ok(()),
+        restarted => restarted.map_err(|error| error::from_trace(&error)),
+    }
 }
 
 /// All traces as tuples; an empty list when nothing is traced.
 #[pyfunction]
 pub(crate) fn _get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
-    match layer() {
-        Some(_) => _freeze_tracing(py)?.to_list(py),
+    match _freeze_tracing(py)? {
+        Some(traces) => traces.all(py),
         None => Ok(PyList::empty(py)),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use heapline_analyze::traces::{KeyType, Label, MatchingFrames, TraceFilter, Traces, compare};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
@@ -44,8 +44,7 @@ impl LazyTraces {
     }
 
     /// All of them as a list.
-    #[cfg(recordable)]
-    pub(crate) fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    pub(crate) fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.list(py, 0, 1, self.inner.len())
     }
 
@@ -136,11 +135,17 @@ impl LazyTraces {
             let slice = slice.indices(length)?;
             return Ok(self.list(py, slice.start, slice.step, slice.slicelength)?.into_any());
         }
-        let Ok(index) = index.extract::<isize>() else {
-            return Err(PyTypeError::new_err(format!(
-                "list indices must be integers or slices, not {}",
-                index.get_type().name()?
-            )));
+        let index = match index.extract::<isize>() {
+            Ok(index) => index,
+            Err(error) => {
+                let kind = index.get_type();
+                let kind = kind.name()?;
+                return Err(if error.is_instance_of::<PyOverflowError>(py) {
+                    PyIndexError::new_err(format!("cannot fit '{kind}' into an index-sized integer"))
+                } else {
+                    PyTypeError::new_err(format!("list indices must be integers or slices, not {kind}"))
+                });
+            }
         };
         let from_start = if index < 0 { index + length } else { index };
         let index = usize::try_from(from_start).unwrap_or(usize::MAX);
@@ -166,6 +171,29 @@ impl LazyTraces {
             }
         }
         Ok((equal == matches!(operator, CompareOp::Eq)).into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    /// As of a list: a list of both.
+    fn __add__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match other.cast::<Self>() {
+            Ok(other) => self.all(py)?.add(other.get().all(py)?),
+            Err(_) => self.all(py)?.add(other),
+        }
+    }
+
+    fn __radd__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        other.add(self.all(py)?)
+    }
+
+    /// As of a list.
+    #[pyo3(signature = (*args))]
+    fn index<'py>(&self, py: Python<'py>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        self.all(py)?.call_method1("index", args)
+    }
+
+    /// As of a list.
+    fn count<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.all(py)?.call_method1("count", (value,))
     }
 
     /// Immutable: itself.

@@ -24,8 +24,10 @@ use crate::string_table::StringTable;
 /// The entry of code objects for whose metadata there was no room.
 const OTHER: u32 = 0;
 const OTHER_NAME: &str = "<function beyond the limit>";
-/// Longer names are cut.
+/// Longer names of functions are cut.
 const NAME_CHARACTERS: usize = 1024;
+/// And longer ones of files: than the longest path there is.
+const FILE_CHARACTERS: usize = 4096;
 
 /// A code object that is alive.
 #[derive(Debug)]
@@ -263,7 +265,7 @@ impl CodeTable {
         object: *mut PyObject,
     ) -> Result<Code, Full> {
         // What is left of a long name says something else: it is given another one first.
-        let file_limit = if self.file_names.is_some() { usize::MAX } else { NAME_CHARACTERS };
+        let file_limit = if self.file_names.is_some() { usize::MAX } else { FILE_CHARACTERS };
         // SAFETY: the object is alive; its name and file are `str` objects that it owns.
         let (filename, name, first_line, flags) = unsafe {
             match self.names {
@@ -284,7 +286,7 @@ impl CodeTable {
         }
         let filename = match (&mut self.file_names, filename) {
             (Some(names), Some(file)) => {
-                Some((names.rename)(&file).chars().take(NAME_CHARACTERS).collect::<String>())
+                Some((names.rename)(&file).chars().take(FILE_CHARACTERS).collect::<String>())
             }
             (_, filename) => filename,
         };

@@ -143,11 +143,11 @@ def take_snapshot(*, collect: bool = False) -> Snapshot:
     if not is_tracing():
         raise RuntimeError("the tracemalloc module must be tracing memory allocations to take a snapshot")
     collected = _collect() if collect else None
-    if _get_traces is _native._get_traces and _native._is_tracing_open():
-        traces: Any = _native._freeze_tracing()
-    else:
-        # Somebody has put another function in its place.
-        traces = _get_traces()
+    # Somebody may have put another function in its place.
+    traces: Any = _native._freeze_tracing() if _get_traces is _native._get_traces else _get_traces()
+    if traces is None:
+        # Another thread has stopped it meanwhile.
+        traces = []
     snapshot = Snapshot(traces, get_traceback_limit())
     if collected is not None:
         snapshot.collected_size, snapshot.collected_count = collected

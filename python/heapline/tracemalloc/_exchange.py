@@ -20,6 +20,13 @@ def slots_of(instance: object) -> dict[str, Any]:
     return {name: getattr(instance, name) for name in names if hasattr(instance, name)}
 
 
+def is_alike(value: Any, kind: type) -> bool:
+    """Whether a value is of a class, or of what the standard module has under the name of this class."""
+    if isinstance(value, kind):
+        return True
+    return any(base.__module__ == STANDARD and base.__name__ == kind.__name__ for base in type(value).__mro__)
+
+
 class Exchanged:
     """Pickled under the name that the class has in the standard module."""
 

@@ -8,7 +8,7 @@ from heapline._native import _LazyTraces
 from heapline.tracemalloc._exchange import STANDARD, Exchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from heapline.tracemalloc._frame import RawFrame, RawTrace
 
@@ -82,7 +82,7 @@ class Filter(BaseFilter):
         if not self.all_frames:
             return self._match_frame(*traceback[0])
         is_found = any(self._match_frame_impl(filename, lineno) for filename, lineno in traceback)
-        return is_found == bool(self.inclusive)
+        return self.inclusive if is_found else not self.inclusive
 
     def _match(self, trace: "RawTrace") -> bool:
         is_let_through = self._match_traceback(trace[2])
@@ -121,7 +121,7 @@ class DomainFilter(BaseFilter):
         return self._domain
 
     def _match(self, trace: "RawTrace") -> bool:
-        return (trace[0] == self._domain) == bool(self.inclusive)
+        return (trace[0] == self.domain) == bool(self.inclusive)
 
     def _parts(self, traces: _LazyTraces) -> FilterParts | None:
         if type(self) is not DomainFilter or self._domain is None or not is_number(self._domain):
@@ -142,26 +142,45 @@ def number(value: int | None) -> int | None:
 warned_of: set[str] = set()
 
 
-def warn_of_pattern(pattern: str, files: "Sequence[str]", stacklevel: int) -> None:
-    """Warn once of a pattern that cannot be the name of a file, or that is only a part of the names of these files."""
-    if pattern in warned_of or WILDCARDS.intersection(pattern):
-        return
-    if pattern == "":
-        text = "the file name pattern '' matches no file: leave the filter out"
-    elif pattern.endswith(("/", face.os.sep)):
-        text = no_whole_name(pattern, pattern if pattern.startswith("/") else f"/{pattern}")
-    else:
-        names = [face._normalize_filename(file) for file in files]
-        if pattern in names or not any(pattern in name for name in names):
-            return
-        text = no_whole_name(pattern, pattern)
-    warned_of.add(pattern)
-    warnings.warn(text, RuntimeWarning, stacklevel=stacklevel + 1)
+def warn_of_patterns(filters: "Iterable[Any]", files: "Callable[[], Iterable[str]]", stacklevel: int) -> None:
+    """Warn once of a pattern that no file can have, or none of these files where a wider one has some."""
+    names: set[str] | None = None
+    for pattern in (filter.filename_pattern for filter in filters if isinstance(filter, Filter)):
+        if pattern in warned_of:
+            continue
+        is_plain = WILDCARDS.isdisjoint(pattern)
+        if pattern == "":
+            text = "the file name pattern '' matches no file: leave the filter out"
+        else:
+            meant: str | None
+            if is_plain and pattern.endswith(("/", face.os.sep)):
+                meant = f"*{pattern}*" if pattern.startswith("/") else f"*/{pattern}*"
+            else:
+                if names is None:
+                    names = {face._normalize_filename(file) for file in files()}
+                meant = wider_pattern(pattern, names)
+            if meant is None:
+                continue
+            since = "it has no wildcard and stands" if is_plain else "it stands"
+            text = (
+                f"the file name pattern {pattern!r} matches no file, since {since} for a whole name:"
+                f" {meant!r} was probably meant"
+            )
+        warned_of.add(pattern)
+        warnings.warn(text, RuntimeWarning, stacklevel=stacklevel + 1)
 
 
-def no_whole_name(pattern: str, meant: str) -> str:
-    """What is said of a pattern that was meant to be found in names."""
-    return (
-        f"the file name pattern {pattern!r} matches no file, since it has no wildcard and stands for a whole name:"
-        f" {'*' + meant + '*'!r} was probably meant"
-    )
+def wider_pattern(pattern: str, names: "Collection[str]") -> str | None:
+    """A pattern that may stand anywhere in names, if it matches one of them and the narrow one does not."""
+
+    def matches(tried: str) -> bool:
+        return any(face.fnmatch.fnmatch(name, tried) for name in names)
+
+    if matches(pattern):
+        return None
+    if WILDCARDS.isdisjoint(pattern):
+        return f"*{pattern}*" if matches(f"*{pattern}*") else None
+    starts = ("",) if pattern.startswith("*") else ("", "*/", "*")
+    ends = ("",) if pattern.endswith("*") else ("", "*")
+    tried = [f"{start}{pattern}{end}" for end in ends for start in starts]
+    return next(filter(matches, tried[1:]), None)

@@ -6,12 +6,16 @@ from typing import Any, TypeAlias, overload
 
 from heapline import tracemalloc as face
 from heapline._native import _LazyTraces
-from heapline.tracemalloc._exchange import STANDARD, Exchanged
+from heapline.tracemalloc._exchange import STANDARD, Exchanged, is_alike
 
 RawFrame: TypeAlias = tuple[str, int]
 """File name and line."""
 RawTrace: TypeAlias = tuple[int, int, tuple[RawFrame, ...], int | None]
 """Domain, size, frames (most recent first), frames in the whole stack."""
+
+
+# It has what a sequence has, but for being changed.
+Sequence.register(_LazyTraces)
 
 
 @total_ordering
@@ -34,11 +38,11 @@ class Frame(Exchanged):
         """Line number, 0 if it is not known."""
         return self._frame[1]
 
-    def __eq__(self, other: object) -> bool:
-        return self._frame == other._frame if isinstance(other, Frame) else NotImplemented
+    def __eq__(self, other: Any) -> bool:
+        return bool(self._frame == other._frame) if is_alike(other, Frame) else NotImplemented
 
-    def __lt__(self, other: object) -> bool:
-        return self._frame < other._frame if isinstance(other, Frame) else NotImplemented
+    def __lt__(self, other: Any) -> bool:
+        return bool(self._frame < other._frame) if is_alike(other, Frame) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._frame)
@@ -81,11 +85,11 @@ class Traceback(Exchanged, Sequence[Frame]):
     def __contains__(self, frame: Any) -> bool:
         return frame._frame in self._frames
 
-    def __eq__(self, other: object) -> bool:
-        return self._frames == other._frames if isinstance(other, Traceback) else NotImplemented
+    def __eq__(self, other: Any) -> bool:
+        return bool(self._frames == other._frames) if is_alike(other, Traceback) else NotImplemented
 
-    def __lt__(self, other: object) -> bool:
-        return self._frames < other._frames if isinstance(other, Traceback) else NotImplemented
+    def __lt__(self, other: Any) -> bool:
+        return bool(self._frames < other._frames) if is_alike(other, Traceback) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._frames)
@@ -142,8 +146,8 @@ class Trace(Exchanged):
         """Where the block was allocated."""
         return Traceback(*self._trace[2:])
 
-    def __eq__(self, other: object) -> bool:
-        return self._trace == other._trace if isinstance(other, Trace) else NotImplemented
+    def __eq__(self, other: Any) -> bool:
+        return bool(self._trace == other._trace) if is_alike(other, Trace) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._trace)
@@ -186,8 +190,8 @@ class _Traces(Exchanged, Sequence[Trace]):
     def __contains__(self, trace: Any) -> bool:
         return trace._trace in self._traces
 
-    def __eq__(self, other: object) -> bool:
-        return bool(self._traces == other._traces) if isinstance(other, _Traces) else NotImplemented
+    def __eq__(self, other: Any) -> bool:
+        return bool(self._traces == other._traces) if is_alike(other, _Traces) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 

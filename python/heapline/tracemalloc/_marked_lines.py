@@ -3,24 +3,22 @@
 import ast
 import io
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import NamedTuple
 
-COMPOUND = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.If,
-    ast.For,
-    ast.AsyncFor,
-    ast.While,
-    ast.With,
-    ast.AsyncWith,
-    ast.Try,
-    ast.Match,
-    # `except*`, from 3.11 on.
-    getattr(ast, "TryStar", ast.Try),
-)
-"""Statements that have statements in them."""
+
+class Block(NamedTuple):
+    """Statements in a row, together with what they belong to: ``def f():``, ``else:``."""
+
+    first: int
+    """The first line: of a decorator, if there is one."""
+    body: int
+    """The line of the first statement."""
+    last: int
+    column: int
+    """Where ``def`` or ``else`` begins."""
+    following: float
+    """The line of what comes next; comments before it may still be in the block."""
 
 
 def marked_lines(source: str, name: str) -> list[range]:
@@ -28,20 +26,22 @@ def marked_lines(source: str, name: str) -> list[range]:
     start, end = f"{name}_START", f"{name}_END"
     if start not in source:
         return []
-    marks = sorted(comments(source, {start, end}))
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        blocks = [statement for statement in ast.walk(ast.parse(source)) if isinstance(statement, ast.stmt)]
-    except (SyntaxError, ValueError):
+        blocks = list(blocks_of(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         blocks = []
+    open_marks: list[tuple[int, int]] = []
     found = []
-    for index, (line, column, text) in enumerate(marks):
-        if text == end:
-            continue
-        if index + 1 < len(marks) and marks[index + 1][2] == end:
-            found.append(range(line, marks[index + 1][0] + 1))
-        else:
-            found.append(lines_around(blocks, line, column, source.count("\n") + 1))
-    return found
+    for line, column, text in sorted(comments(source, {start, end})):
+        if text == start:
+            open_marks.append((line, column))
+        elif open_marks:
+            # As brackets do, an end belongs to the nearest start that has none.
+            found.append(range(open_marks.pop()[0], line + 1))
+    everything = range(1, source.count("\n") + 2)
+    found += (lines_around(blocks, line, column, everything) for line, column in open_marks)
+    return sorted(found, key=lambda lines: (lines.start, lines.stop))
 
 
 def comments(source: str, wanted: set[str]) -> Iterator[tuple[int, int, str]]:
@@ -56,30 +56,68 @@ def comments(source: str, wanted: set[str]) -> Iterator[tuple[int, int, str]]:
         return
 
 
-def lines_around(statements: Iterable[ast.stmt], line: int, column: int, last: int) -> range:
+def blocks_of(source: str) -> Iterator[Block]:
+    """The functions and blocks of a source text."""
+    lines = source.split("\n")
+    todo: list[tuple[list[ast.stmt], float]] = [(ast.parse(source).body, float("inf"))]
+    while todo:
+        statements, end = todo.pop()
+        for index, statement in enumerate(statements):
+            following = first_line(statements[index + 1]) if index + 1 < len(statements) else end
+            parts = list(parts_of(statement, lines))
+            if isinstance(statement, ast.Match):
+                yield Block(statement.lineno, parts[0][0], last_line(statement), statement.col_offset, following)
+            for number, (first, body) in enumerate(parts):
+                behind = parts[number + 1][0] if number + 1 < len(parts) else following
+                if not is_elif(statement, body):
+                    yield Block(first, body[0].lineno, last_line(body[-1]), statement.col_offset, behind)
+                todo.append((body, behind))
+
+
+def parts_of(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[int, list[ast.stmt]]]:
+    """First lines and statements of the blocks that a statement has, in the order of the source."""
+    if body := getattr(statement, "body", None):
+        yield first_line(statement), body
+    for handler in getattr(statement, "handlers", ()):
+        yield handler.lineno, handler.body
+    for case in getattr(statement, "cases", ()):
+        yield case.pattern.lineno, case.body
+    for name, word in (("orelse", "else"), ("finalbody", "finally")):
+        if body := getattr(statement, name, None):
+            first = first_line(body[0])
+            if not is_elif(statement, body):
+                # The tree does not say where the word stands; only comments are between it and the first statement.
+                while first > statement.lineno and not lines[first - 1].lstrip().startswith(word):
+                    first -= 1
+            yield first, body
+
+
+def is_elif(statement: ast.stmt, body: list[ast.stmt]) -> bool:
+    """Whether these statements are an ``elif`` of the statement: an ``if`` in its ``else``, but not further in."""
+    return (
+        isinstance(statement, ast.If)
+        and body is statement.orelse
+        and isinstance(body[0], ast.If)
+        and body[0].col_offset == statement.col_offset
+    )
+
+
+def first_line(statement: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def last_line(statement: ast.stmt) -> int:
+    return statement.end_lineno or statement.lineno
+
+
+def lines_around(blocks: list[Block], line: int, column: int, everything: range) -> range:
     """The lines of the innermost function or block that a comment stands in, of the whole module if it is in none."""
-    inside = range(1, last + 1)
-    depth = -1
-    statements = list(statements)
-    for block in statements:
-        end = block.end_lineno or block.lineno
-        if not isinstance(block, COMPOUND) or block.col_offset <= depth:
-            continue
-        if is_first_line(block, line):
-            is_inside = True
-        elif line <= block.lineno or column <= block.col_offset:
-            is_inside = False
-        else:
-            # A comment behind the last statement of a block is in it until the next statement.
-            following = [other.lineno for other in statements if other.lineno > end]
-            is_inside = line <= end or line < min(following, default=last + 2)
-        if is_inside:
-            inside, depth = range(block.lineno, max(end, line) + 1), block.col_offset
+    inside = everything
+    innermost = 0
+    for block in blocks:
+        is_in_front = block.first <= line < block.body or line == block.first
+        is_behind = block.last < line < block.following and column > block.column
+        if block.first > innermost and (is_in_front or block.body <= line <= block.last or is_behind):
+            inside, innermost = range(block.first, max(block.last, line) + 1), block.first
     return inside
-
-
-def is_first_line(block: ast.stmt, line: int) -> bool:
-    """Whether a line belongs to what stands before the statements of a block: ``def f():``."""
-    body = getattr(block, "body", None) or [getattr(block, "cases", [block])[0]]
-    first = getattr(body[0], "lineno", None)
-    return block.lineno <= line < (first if first is not None else block.lineno + 1)

@@ -17,8 +17,9 @@ class MarkerFilter(BaseFilter):
     """Keeps (or drops) traces with a frame in code that comments mark.
 
     ``# TRACEMALLOC_START`` marks the function or block that it stands in, or the whole module if it stands in none; on
-    the first line of a function or block it marks that one. With a ``# TRACEMALLOC_END`` further down it marks the
-    lines from the one comment to the other instead. ``name`` replaces ``TRACEMALLOC``.
+    the first line of a function or block it marks that one. A block is one branch: of ``if`` and ``else``, say. With a
+    ``# TRACEMALLOC_END`` further down it marks the lines from the one comment to the other instead; such pairs may
+    enclose others. ``name`` replaces ``TRACEMALLOC``.
 
     Every frame of a traceback is looked at. Sources are read when the filter is used, as :mod:`linecache` finds them.
     It warns of files whose source is not found, and when the mark is found nowhere.
@@ -73,8 +74,9 @@ class MarkerFilter(BaseFilter):
             return
         self._has_warned = True
         if self._missing:
-            some = ", ".join(sorted(self._missing)[:3]) + (", ..." if len(self._missing) > 3 else "")
-            text = f"the source of {len(self._missing)} files was not found, so marks in them were not seen: {some}"
+            more = f" and {len(self._missing) - 3} more" if len(self._missing) > 3 else ""
+            some = ", ".join(sorted(self._missing)[:3]) + more
+            text = f"no source was found of these files, so marks in them were not seen: {some}"
             warnings.warn(text, RuntimeWarning, stacklevel=stacklevel + 1)
         if not any(self._lines.values()):
             text = f"no file of these traces has the comment '# {self.name}_START'"

@@ -1,14 +1,14 @@
 """Snapshots: the traces of an instant."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from heapline import tracemalloc as face
 from heapline._native import _LazyTraces
 from heapline.tracemalloc import _exchange
 from heapline.tracemalloc._exchange import STANDARD, Exchanged
-from heapline.tracemalloc._filter import BaseFilter, Filter, FilterParts, warn_of_pattern
+from heapline.tracemalloc._filter import BaseFilter, FilterParts, warn_of_patterns
 from heapline.tracemalloc._frame import RawTrace, Traceback, _Traces, iter_raw
 from heapline.tracemalloc._marker import MarkerFilter
 from heapline.tracemalloc._statistic import (
@@ -90,7 +90,7 @@ class Snapshot(Exchanged):
     def filter_traces(self, filters: "Iterable[BaseFilter]") -> "Snapshot":
         """A new snapshot of the traces that the filters let through; without filters a copy.
 
-        Warns once of a file name pattern that no file can have.
+        Warns once of a file name pattern that can match nothing here and was probably meant in another way.
         """
         if not isinstance(filters, Iterable):
             raise TypeError(f"filters must be a list of filters, not {type(filters).__name__}")
@@ -98,11 +98,7 @@ class Snapshot(Exchanged):
         if not filters:
             return Snapshot(traces.copy(), self.traceback_limit)
         filters = list(filters)
-        # Plain traces may be millions, and are not looked through only to warn.
-        files = traces.files() if isinstance(traces, _LazyTraces) else []
-        for filter in filters:
-            if isinstance(filter, Filter):
-                warn_of_pattern(filter.filename_pattern, files, stacklevel=2)
+        warn_of_patterns(filters, lambda: files_of(traces), stacklevel=2)
         include = [filter for filter in filters if filter.inclusive]
         exclude = [filter for filter in filters if not filter.inclusive]
         found: Any
@@ -126,9 +122,10 @@ class Snapshot(Exchanged):
         for _, size, frames, *_ in traces:
             if key_type == "traceback":
                 keys = [frames]
+            elif cumulative:
+                keys = [((filename, lineno if key_type == "lineno" else 0),) for filename, lineno in frames]
             else:
-                shown = frames if cumulative else frames[:1]
-                keys = [((filename, lineno if key_type == "lineno" else 0),) for filename, lineno in shown]
+                keys = [tuple(map(tuple, frames[:1])) if key_type == "lineno" else ((frames[0][0], 0),)]
             for key in keys:
                 if (total := sums.get(key)) is None:
                     sums[key] = [size, 1]
@@ -172,6 +169,18 @@ class Snapshot(Exchanged):
         if hasattr(self, "collected_size"):
             rows = Differences(rows, self.collected_size, getattr(self, "collected_count", 0))
         return rows
+
+
+def files_of(traces: Any) -> "Iterable[str]":
+    """The file names of traces."""
+    if isinstance(traces, _LazyTraces):
+        return traces.files()
+    if not isinstance(traces, Sequence):
+        # To look through it may use it up.
+        return ()
+    # Most tracebacks are the same object as many others, and need not be looked through again.
+    tracebacks = {id(trace[2]): trace[2] for trace in traces}
+    return {filename for traceback in tracebacks.values() for filename, _ in traceback}
 
 
 def open_private(path: str, flags: int) -> int:

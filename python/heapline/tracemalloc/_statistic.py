@@ -3,7 +3,7 @@
 from typing import Any
 
 from heapline import tracemalloc as face
-from heapline.tracemalloc._exchange import STANDARD, Exchanged
+from heapline.tracemalloc._exchange import STANDARD, Exchanged, is_alike
 from heapline.tracemalloc._frame import Traceback
 
 
@@ -95,17 +95,21 @@ class Statistic(Exchanged):
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, Statistic) else NotImplemented
+    def __eq__(self, other: Any) -> bool:
+        if isinstance(other, Statistic):
+            return self._key() == other._key()
+        if not is_alike(other, Statistic):
+            return NotImplemented
+        return self._key() == (other.traceback, other.size, other.count)
 
     def __str__(self) -> str:
-        text = f"{self._title()}: size={face._format_size(self.size, False)}, count={self.count}"
+        text = f"{self._title()}: size={face._format_size(self.size, False)}, count={int(self.count)}"
         if self.count:
             text += f", average={face._format_size(self.size / self.count, False)}"
         return text
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} traceback={self.traceback!r} size={self.size} count={self.count}>"
+        return f"<{type(self).__name__} traceback={self.traceback!r} size={int(self.size)} count={int(self.count)}>"
 
 
 class StatisticDiff(Exchanged):
@@ -133,20 +137,24 @@ class StatisticDiff(Exchanged):
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, StatisticDiff) else NotImplemented
+    def __eq__(self, other: Any) -> bool:
+        if isinstance(other, StatisticDiff):
+            return self._key() == other._key()
+        if not is_alike(other, StatisticDiff):
+            return NotImplemented
+        return self._key() == (other.traceback, other.size, other.size_diff, other.count, other.count_diff)
 
     def __str__(self) -> str:
         size, change = face._format_size(self.size, False), face._format_size(self.size_diff, True)
-        text = f"{self._title()}: size={size} ({change}), count={self.count} ({self.count_diff:+})"
+        text = f"{self._title()}: size={size} ({change}), count={int(self.count)} ({int(self.count_diff):+})"
         if self.count:
             text += f", average={face._format_size(self.size / self.count, False)}"
         return text
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} traceback={self.traceback!r} size={self.size} ({self.size_diff:+})"
-            f" count={self.count} ({self.count_diff:+})>"
+            f"<{type(self).__name__} traceback={self.traceback!r} size={int(self.size)} ({int(self.size_diff):+})"
+            f" count={int(self.count)} ({int(self.count_diff):+})>"
         )
 
 
@@ -208,15 +216,14 @@ def title(name: str, traceback: Traceback) -> str:
 def compare_grouped(
     old_group: dict[Traceback, Statistic], new_group: dict[Traceback, Statistic]
 ) -> list[StatisticDiff]:
-    """The differences between two groupings, in no particular order."""
+    """The differences between two groupings, in no particular order; the old one keeps what is only in it."""
     differences = []
     for traceback, new in new_group.items():
-        old = old_group.get(traceback)
+        old = old_group.pop(traceback, None)
         size, count = (old.size, old.count) if old is not None else (0, 0)
         differences.append(StatisticDiff(traceback, new.size, new.size - size, new.count, new.count - count))
     for traceback, old in old_group.items():
-        if traceback not in new_group:
-            differences.append(StatisticDiff(traceback, 0, -old.size, 0, -old.count))
+        differences.append(StatisticDiff(traceback, 0, -old.size, 0, -old.count))
     return differences
 
 
@@ -239,11 +246,14 @@ class Differences(list[StatisticDiff]):
 
     @property
     def note(self) -> str:
-        """How much of the growth was garbage, in one sentence."""
+        """How much of the growth was garbage, in one sentence.
+
+        What free lists held is freed along with it, and so is in the size, but in no object that was found.
+        """
         size = face._format_size(self.collected_size, False)
         growth = face._format_size(self.size_diff, True)
         without = face._format_size(self.size_diff + self.collected_size, True)
         return (
-            f"{size} in {self.collected_count} unreachable objects were uncollected cycles:"
-            f" memory changed by {growth}, and would have by {without} without collecting them"
+            f"collecting garbage freed {size} and found {self.collected_count} objects in uncollected cycles:"
+            f" memory changed by {growth}, and would have by {without} without it"
         )

@@ -319,6 +319,25 @@ fn young_blocks_are_dropped_or_kept() {
     assert_eq!(traces.filter(&[YOUNG]).young(), [false, false]);
 }
 
+#[test]
+fn samples_are_as_many_as_there_are_and_count_for_more() {
+    let mut new = Recording::new();
+    let main = new.capture.thread("MainThread");
+    for (line, count) in [(1, 4), (2, 1), (3, 9)] {
+        let node = new.stack(main, &[("app.py", "main", line)]);
+        let account = new.account(node, &[]);
+        new.large.push(LargeBlock { account, size: 1000 * u64::from(line), count, is_young: false });
+    }
+    let traces = new.read(10);
+    assert_eq!((traces.len(), sizes(&traces)), (3, vec![1000, 2000, 3000]));
+    let counts: Vec<u64> =
+        traces.statistics(KeyType::Lineno, false).rows.iter().map(|row| row.count).collect();
+    assert_eq!(counts, [9, 1, 4]);
+    let last = traces.subset(&[false, false, true]);
+    assert_eq!((last.len(), sizes(&last), last.duplicate().len()), (1, vec![3000], 1));
+    assert_eq!(sizes(&traces.filter_stacks(|frames| frames[0].1 != 1)), [2000, 3000]);
+}
+
 fn freed(traces: &Traces, key_type: KeyType, cumulative: bool) -> Vec<(u64, Option<Sum>)> {
     let statistics = traces.statistics(key_type, cumulative);
     statistics.rows.iter().map(|row| (row.bytes, row.freed)).collect()
