@@ -111,6 +111,19 @@ pub fn duration(nanoseconds: u64) -> String {
     }
 }
 
+/// A time at which one stretch ends and the next begins, so that short ones can be told apart: `0`, `8 ms`, `2.48 s`,
+/// and from 10 s on as [`duration`].
+#[must_use]
+pub fn boundary(nanoseconds: u64) -> String {
+    let (milliseconds, hundredths) = (rounded(nanoseconds, 1_000_000), rounded(nanoseconds, 10_000_000));
+    match () {
+        () if nanoseconds == 0 => "0".to_owned(),
+        () if milliseconds < 1000 => format!("{milliseconds} ms"),
+        () if hundredths < 1000 => format!("{}.{:02} s", hundredths / 100, hundredths % 100),
+        () => duration(nanoseconds),
+    }
+}
+
 /// A duration with little precision, for columns: `0.9 s`, `12 s`, `3 min`, `2 h`.
 #[must_use]
 pub fn duration_rounded(nanoseconds: u64) -> String {
@@ -253,6 +266,22 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(duration(value), text);
+        }
+    }
+
+    #[test]
+    fn boundaries_of_short_stretches_are_told_apart() {
+        let cases: [(u64, &str); 7] = [
+            (0, "0"),
+            (3_145_728, "3 ms"),
+            (999_600_000, "1.00 s"),
+            (2_451_570_688, "2.45 s"),
+            (2_545_942_528, "2.55 s"),
+            (9_996_000_000, "10.0 s"),
+            (200_000_000_000, "3 min 20 s"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(boundary(value), text);
         }
     }
 

@@ -58,6 +58,7 @@ fn capture_file(directory: &Path) -> String {
     let main = capture.frame(thread, "/app/app.py", "main", 1, 5);
     let load = capture.frame(main, "/app/model/load.py", "Model.load", 10, 12);
     capture.count(load, 61_300_000, 1000);
+    capture.header.now_ns = 4_000_000_000;
     let path = directory.join("app.heapline");
     std::fs::write(&path, capture.build()).expect("a writable directory");
     path.to_str().expect("a path of text").to_owned()
@@ -240,6 +241,17 @@ fn report_shows_a_capture() {
     );
     let by_file = heapline(&["report", "--by", "file", "--order", "peak", &capture]);
     assert!(by_file.out.contains("At the high-water mark, by file\n"), "{}", by_file.out);
+}
+
+#[test]
+fn times_that_run_backwards_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let capture = capture_file(directory.path());
+    assert_mistake(
+        &["report", &capture, "--between", "50%", "25%"],
+        "heapline: --between: 2.0 s is later than 1.0 s: exchange them",
+    );
+    assert_exits(&heapline(&["report", &capture, "--between", "25%", "25%"]), 0);
 }
 
 #[test]

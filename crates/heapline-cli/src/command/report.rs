@@ -5,10 +5,10 @@ use std::io::Write;
 use heapline_analyze::{Group, GroupBy, Snapshot};
 
 use super::{open, written};
-use crate::argument::{Refusal, ReportArguments, ReportOptions};
+use crate::argument::{Period, Refusal, ReportArguments, ReportOptions};
 use crate::report;
 use crate::terminal::Terminal;
-use crate::{json, text};
+use crate::{json, number, text};
 
 /// Carries out `heapline report`.
 pub(crate) fn execute(
@@ -21,6 +21,7 @@ pub(crate) fn execute(
     let callers_of = arguments.callers.take();
     let options = arguments.report_options()?;
     let snapshot = open(&path, err, terminal)?;
+    in_order("--between", &options, snapshot.process().duration_ns)?;
     let result = if as_json {
         json::write(&snapshot, &options, out)
     } else {
@@ -33,6 +34,18 @@ pub(crate) fn execute(
         out.write_all(text.as_bytes())
     };
     written(result, out)
+}
+
+/// Refuses two times of which the first is the later one.
+fn in_order(option: &str, options: &ReportOptions, duration_ns: u64) -> Result<(), Refusal> {
+    if let Period::Between(from, to) = options.period {
+        let (from_ns, to_ns) = (from.resolve(duration_ns), to.resolve(duration_ns));
+        if from_ns > to_ns {
+            let (from, to) = (number::duration(from_ns), number::duration(to_ns));
+            return Err(Refusal::mistake(&format!("{option}: {from} is later than {to}: exchange them")));
+        }
+    }
+    Ok(())
 }
 
 /// The biggest group that goes by this name: a line, else a function, a file, a module.

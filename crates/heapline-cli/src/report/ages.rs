@@ -35,8 +35,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         .map(|class| {
             let born = match class.born_ns {
                 Some((from_ns, to_ns)) => {
-                    let from = if from_ns == 0 { "0".to_owned() } else { number::duration(from_ns) };
-                    format!("{from} to {}", number::duration(to_ns))
+                    format!("{} to {}", number::boundary(from_ns), number::boundary(to_ns))
                 }
                 None => "not known".to_owned(),
             };

@@ -5,6 +5,7 @@ use heapline_analyze::{Group, Growth, LiveChange, Snapshot};
 use super::DEFAULT_TOP;
 use super::list::COLUMNS_FOR_MARK;
 use super::margin;
+use super::names::Names;
 use crate::argument::ReportOptions;
 use crate::label::Label;
 use crate::number;
@@ -58,7 +59,8 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
     let mut labels = Vec::new();
     let mut add = |page: &Page, change: &LiveChange| {
         rows.push(cells(change.live_bytes, change.live_count));
-        labels.push(label(change, page));
+        let Names { own, label, callers } = Names::of(page, snapshot, &change.group);
+        labels.push((if change.below { below(label, &own) } else { label }, callers));
     };
     growth.rows[..head].iter().for_each(|change| add(page, change));
     growth.rows[growth.rows.len() - tail..].iter().for_each(|change| add(page, change));
@@ -66,13 +68,14 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         let sum = |of: &dyn Fn(&LiveChange) -> i64| rest.iter().map(of).fold(0_i64, i64::saturating_add);
         let more = number::counted(rest.len() as u64, "more", "more");
         rows.insert(head, cells(sum(&|change| change.live_bytes), sum(&|change| change.live_count)));
-        labels.insert(head, Label::words(format!("{} and {more}", text::ellipsis(page.unicode))));
+        let words = format!("{} and {more}", text::ellipsis(page.unicode));
+        labels.insert(head, (Label::words(words), Vec::new()));
     }
     write_rows(page, &rows, &labels);
     write_resolution(page, snapshot, growth.resolution_ns, growth.is_exact);
 }
 
-fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
+fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[(Label, Vec<Label>)]) {
     let headings = ["size", "blocks"].map(str::to_owned);
     let width = |column: usize| {
         rows.iter().chain([&headings]).map(|row| text::width(&row[column])).max().unwrap_or(0)
@@ -90,18 +93,17 @@ fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[Label]) {
         ]
     };
     page.line(&numbers(Style::Faint, &headings));
-    for (row, label) in rows.iter().zip(labels) {
-        let mut spans = numbers(Style::Plain, row);
+    let name = |page: &mut Page, mut spans: Vec<Span>, label: &Label| {
         spans.push(Span::left(Style::Faint, if mark > 0 { label.mark } else { "" }, mark));
         spans.extend(label.spans(page.columns.saturating_sub(before + mark), None, page.unicode));
         page.line(&spans);
+    };
+    for (row, (label, callers)) in rows.iter().zip(labels) {
+        name(page, numbers(Style::Plain, row), label);
+        for caller in callers {
+            name(page, vec![Span::plain(" ".repeat(before))], caller);
+        }
     }
-}
-
-/// A group's name; of what is only known by a caller, the caller's.
-fn label(change: &LiveChange, page: &Page) -> Label {
-    let label = Label::new(&change.group, page);
-    if change.below { below(label, &change.group) } else { label }
 }
 
 /// The name of what is only known by a caller, which has this label.

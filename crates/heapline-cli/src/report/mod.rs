@@ -7,6 +7,7 @@ mod growing;
 pub(crate) mod heading;
 pub(crate) mod list;
 pub(crate) mod margin;
+pub(crate) mod names;
 mod sparkline;
 pub(crate) mod tree;
 
@@ -62,7 +63,7 @@ fn write_run(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
     let trends = snapshot.trends(options.by, &options.filter);
     let top = options.top.unwrap_or(DEFAULT_TOP);
     let biggest = list::write(page, snapshot, options, top, &trends);
-    growing::write(page, &trends, options);
+    growing::write(page, snapshot, &trends, options);
     if let Some(biggest) = biggest {
         tree::write_callers_of_biggest(page, snapshot, options, &biggest);
     }

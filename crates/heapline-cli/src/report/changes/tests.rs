@@ -54,6 +54,26 @@ Change from 50.0 s to 50.0 s, by line: +0 B
 }
 
 #[test]
+fn stacks_are_told_by_their_frames() {
+    let period = Period::At(TimePoint::Elapsed(52_000_000_000));
+    let options = ReportOptions { period, by: GroupBy::Stack, top: Some(2), ..ReportOptions::default() };
+    let shown = report(&fixture::service(), &options, &Terminal::plain());
+    assert_shows(
+        shown.split_once("\n\n").expect("a heading").1,
+        "
+Live at 52.0 s, by stack: 10.0 MB
+    size  blocks
+  5.0 MB       1  app load.py:8  load
+                  app app.py:57  main
+  4.0 MB      10  app cache.py:20  Cache.put
+                  app app.py:57  main
+  1.0 MB      10      ... and 1 more
+exact to within 2.0 s
+",
+    );
+}
+
+#[test]
 fn lists_fit_every_terminal() {
     for columns in 40..=130 {
         for &by in GroupBy::ALL {
