@@ -21,7 +21,7 @@ pub(crate) fn execute(
     let callers_of = arguments.callers.take();
     let options = arguments.report_options()?;
     let snapshot = open(&path, err, terminal)?;
-    in_order("--between", &options, snapshot.process().duration_ns)?;
+    check_order(options.period, snapshot.process().duration_ns)?;
     let result = if as_json {
         json::write(&snapshot, &options, out)
     } else {
@@ -37,15 +37,18 @@ pub(crate) fn execute(
 }
 
 /// Refuses two times of which the first is the later one.
-fn in_order(option: &str, options: &ReportOptions, duration_ns: u64) -> Result<(), Refusal> {
-    if let Period::Between(from, to) = options.period {
-        let (from_ns, to_ns) = (from.resolve(duration_ns), to.resolve(duration_ns));
-        if from_ns > to_ns {
-            let (from, to) = (number::duration(from_ns), number::duration(to_ns));
-            return Err(Refusal::mistake(&format!("{option}: {from} is later than {to}: exchange them")));
-        }
+fn check_order(period: Period, duration_ns: u64) -> Result<(), Refusal> {
+    let (option, from, to) = match period {
+        Period::Between(from, to) => ("--between", from, to),
+        Period::Born(from, to) => ("--born", from, to),
+        _ => return Ok(()),
+    };
+    let (from_ns, to_ns) = (from.resolve(duration_ns), to.resolve(duration_ns));
+    if from_ns <= to_ns {
+        return Ok(());
     }
-    Ok(())
+    let (from, to) = (number::duration(from_ns), number::duration(to_ns));
+    Err(Refusal::mistake(&format!("{option}: {from} is later than {to}: exchange them")))
 }
 
 /// The biggest group that goes by this name: a line, else a function, a file, a module.

@@ -77,9 +77,14 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
     if let Some(samples) = snapshot.process().sampling.samples() {
         margin::write_bounds(page, samples);
     }
-    let behind = snapshot.process().duration_ns.saturating_sub(ages.at_ns);
-    if behind > ages.at_ns / 100 && behind > 20_000_000 {
-        let text = format!("as of {}, when the recorder last looked", number::duration(ages.at_ns));
+    write_time(page, snapshot, ages.at_ns);
+}
+
+/// Says when ages were summed if that is not the end.
+pub(super) fn write_time(page: &mut Page, snapshot: &Snapshot, at_ns: u64) {
+    let behind = snapshot.process().duration_ns.saturating_sub(at_ns);
+    if behind > at_ns / 100 && behind > 20_000_000 {
+        let text = format!("as of {}, when the recorder last looked", number::duration(at_ns));
         page.paragraph(Style::Faint, &text, 2);
     }
 }

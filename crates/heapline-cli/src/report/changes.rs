@@ -1,11 +1,11 @@
-//! What was live at a time, and how it changed between two.
+//! What was live at a time, how it changed between two, and what was allocated between two and is still live.
 
 use heapline_analyze::{Group, Growth, LiveChange, Snapshot};
 
-use super::DEFAULT_TOP;
 use super::list::COLUMNS_FOR_MARK;
 use super::margin;
 use super::names::Names;
+use super::{DEFAULT_TOP, ages};
 use crate::argument::ReportOptions;
 use crate::label::Label;
 use crate::number;
@@ -19,19 +19,26 @@ pub(super) enum Asked {
     At(u64),
     /// How it changed between these times.
     Between(u64, u64),
+    /// What was allocated between these times and is live.
+    Born(u64, u64),
 }
 
 /// Writes the list.
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions, asked: Asked) {
-    let (from_ns, to_ns) = match asked {
-        Asked::At(time_ns) => (0, time_ns),
-        Asked::Between(from_ns, to_ns) => (from_ns, to_ns),
+    let growth = match asked {
+        Asked::At(time_ns) => snapshot.growth(0, time_ns, options.by, &options.filter),
+        Asked::Between(from_ns, to_ns) => snapshot.growth(from_ns, to_ns, options.by, &options.filter),
+        Asked::Born(from_ns, to_ns) => snapshot.born(from_ns, to_ns, options.by, &options.filter),
     };
-    let growth = snapshot.growth(from_ns, to_ns, options.by, &options.filter);
     page.gap();
     page.paragraph(Style::Strong, &title(page, options, asked, &growth), 2);
     if growth.rows.is_empty() {
-        let nothing = if growth.to_ns == 0 { "  the capture does not know" } else { "  nothing changed" };
+        let nothing = match asked {
+            Asked::Born(..) if growth.to_ns == 0 => "  the capture does not know ages",
+            Asked::Born(..) => "  nothing",
+            _ if growth.to_ns == 0 => "  the capture does not know",
+            _ => "  nothing changed",
+        };
         page.paragraph(Style::Plain, nothing, 2);
         return;
     }
@@ -72,7 +79,11 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         labels.insert(head, (Label::words(words), Vec::new()));
     }
     write_rows(page, &rows, &labels);
-    write_resolution(page, snapshot, growth.resolution_ns, growth.is_exact);
+    if let Asked::Born(..) = asked {
+        write_what_is_known(page, snapshot, options, growth.is_exact);
+    } else {
+        write_resolution(page, snapshot, growth.resolution_ns, growth.is_exact);
+    }
 }
 
 fn write_rows(page: &mut Page, rows: &[[String; 2]], labels: &[(Label, Vec<Label>)]) {
@@ -125,11 +136,34 @@ fn title(page: &Page, options: &ReportOptions, asked: Asked, growth: &Growth) ->
             let sign = if sum < 0 { '-' } else { '+' };
             format!("Change from {from} to {to}, by {by}: {sign}{amount}")
         }
+        Asked::Born(from_ns, to_ns) => {
+            // The bounds of what is known, which are not quite those that were asked for.
+            let known = if growth.to_ns == 0 { (from_ns, to_ns) } else { (growth.from_ns, growth.to_ns) };
+            let (from, to) = (number::boundary(known.0), number::boundary(known.1));
+            format!("Allocated from {from} to {to} and still live, by {by}: {amount}")
+        }
     };
     if !options.filters.is_empty() {
         title += &format!(", filtered by '{}'", page.printable(&options.filters.join("' '")));
     }
     title
+}
+
+/// What a list of what was allocated in a time has not: what is not told apart, and what has no known age.
+fn write_what_is_known(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions, is_exact: bool) {
+    if !is_exact {
+        page.paragraph(Style::Faint, "small ones are only known by a caller ('below') or in sum", 2);
+    }
+    let ages = snapshot.ages(options.by, &options.filter);
+    if let Some(unknown) = ages.classes.iter().find(|class| class.born_ns.is_none()) {
+        let amount = number::bytes(unknown.live_bytes);
+        let text = format!("of {amount} more it is not known when they were allocated");
+        page.paragraph(Style::Faint, &text, 2);
+    }
+    if let Some(samples) = snapshot.process().sampling.samples() {
+        margin::write_bounds(page, samples);
+    }
+    ages::write_time(page, snapshot, ages.at_ns);
 }
 
 /// How exact numbers of a time are.

@@ -54,6 +54,10 @@ fn write_period(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
             let times = Asked::Between(from.resolve(duration_ns), to.resolve(duration_ns));
             changes::write(page, snapshot, options, times);
         }
+        Period::Born(from, to) => {
+            let times = Asked::Born(from.resolve(duration_ns), to.resolve(duration_ns));
+            changes::write(page, snapshot, options, times);
+        }
         Period::Ages => ages::write(page, snapshot, options),
     }
 }
