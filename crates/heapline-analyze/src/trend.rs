@@ -80,6 +80,8 @@ impl Trends {
     }
 }
 
+/// Where no ages are known, the last note may be older than the recording's end by this part of its length.
+const LATEST_PART: u64 = 8;
 /// Marks the number of a change among facts; survivors come first.
 const CHANGE: u32 = 1 << 31;
 
@@ -88,8 +90,7 @@ impl Snapshot {
     #[must_use]
     pub fn trends(&self, group_by: GroupBy, filter: &Filter) -> Trends {
         let summed_ns = self.history.survivors_ns;
-        let noted_ns = || self.history.changes.last().map_or(0, |change| change.time_ns);
-        let at_ns = if summed_ns > 0 { summed_ns } else { noted_ns() };
+        let at_ns = if summed_ns > 0 { summed_ns } else { self.last_note_ns() };
         if at_ns == 0 {
             return Trends::default();
         }
@@ -149,6 +150,13 @@ impl Snapshot {
             }
         }
         Trends { of, at_ns }
+    }
+
+    /// When changes were noted last, if that was near the end: alone, they tell of no other time. Else 0.
+    fn last_note_ns(&self) -> u64 {
+        let last_ns = self.history.changes.last().map_or(0, |change| change.time_ns);
+        let duration_ns = self.process.duration_ns;
+        if duration_ns.saturating_sub(last_ns) <= duration_ns / LATEST_PART { last_ns } else { 0 }
     }
 }
 

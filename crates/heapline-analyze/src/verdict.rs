@@ -219,7 +219,7 @@ impl<'a> Series<'a> {
         if allocated_count >= TEMPORARY_COUNT && is_small {
             return simple(Verdict::Temporary);
         }
-        if self.notes.are_alone && !self.is_known() {
+        if self.notes.are_alone && !(self.is_known() && self.notes.are_dense(self.begin(began?))) {
             return None;
         }
         let late = ((self.count - began?) / 4).max(2);

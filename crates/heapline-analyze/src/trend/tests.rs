@@ -62,12 +62,17 @@ fn without_ages_trends_tell_of_the_time_until_the_last_note() {
         let time_ns = step * 45_000_000;
         capture.delta(Delta { time_ns, live_bytes: 1000, node_and_scope: leak, live_count: 1 });
     }
-    let snapshot = Snapshot::from_bytes(&capture.build()).expect("a sound capture");
-    let trends = snapshot.trends(GroupBy::Line, &Filter::default());
+    let trends_of = |capture: &SyntheticCapture| {
+        let snapshot = Snapshot::from_bytes(&capture.build()).expect("a sound capture");
+        snapshot.trends(GroupBy::Line, &Filter::default())
+    };
+    let trends = trends_of(&capture);
     assert_eq!(trends.at_ns, 900_000_000);
     let growing = trends.growing();
     let rate = growing.first().expect("growth").1;
     assert!((20_000.0..24_000.0).contains(&rate.bytes_per_s), "{rate:?}");
+    capture.header.now_ns = 1_200_000_000;
+    assert_eq!(trends_of(&capture).all(), [], "nothing is known of the last quarter");
 }
 
 #[test]

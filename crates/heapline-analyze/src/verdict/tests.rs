@@ -14,11 +14,13 @@ struct Model {
     blocks: Vec<(u64, u64, Option<u64>)>,
     /// Mean bytes between samples, 0 if every allocation is recorded.
     interval: f64,
+    /// There is no note in the second half but one at the end.
+    stalls: bool,
 }
 
 impl Model {
     fn new(seconds: u64) -> Self {
-        Self { seconds, blocks: Vec::new(), interval: 0.0 }
+        Self { seconds, blocks: Vec::new(), interval: 0.0, stalls: false }
     }
 
     /// A block of so many bytes that is born at a time in milliseconds, and freed later or never.
@@ -45,8 +47,8 @@ impl Model {
         let end_ns = self.seconds * SECOND;
         let end_ms = self.seconds * 1000;
         let step_ms = end_ms / 100;
-        let notes =
-            Notes::new(end_ns, (1..=100).map(|note| note * step_ms * 1_000_000).collect(), self.interval);
+        let steps = (1..=100).filter(|step| !self.stalls || *step <= 50 || *step == 100);
+        let notes = Notes::new(end_ns, steps.map(|note| note * step_ms * 1_000_000).collect(), self.interval);
         let notes = if aged { notes } else { notes.alone() };
         let lives = self.blocks.iter().filter(|(_, _, freed)| freed.is_none());
         let sum = |blocks: &mut dyn Iterator<Item = u64>| blocks.sum::<u64>();
@@ -175,6 +177,11 @@ fn without_ages_nothing_else_grows() {
     let mut temporary = Model::new(10);
     (0..10_000).step_by(10).for_each(|at| temporary.block(100, at, Some(at + 1)));
     assert_eq!(verdict(temporary.judge_by_notes_alone()), Some(Verdict::Temporary));
+    // The recorder had no chance to look for half of the time: nothing is known of it.
+    let mut stalled = Model::new(10);
+    stalled.stalls = true;
+    (0..10_000).step_by(10).for_each(|at| stalled.block(100, if at < 5_000 { at } else { 9_999 }, None));
+    assert_eq!(verdict(stalled.judge_by_notes_alone()), None);
     // Of what notes do not tell of nothing is said.
     let mut unknown = Model::new(10);
     (0..10_000).step_by(10).for_each(|at| unknown.block(100, at, None));
