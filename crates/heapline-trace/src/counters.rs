@@ -29,7 +29,7 @@ pub(crate) struct Accounts {
     header: *mut Header,
     accounts: *mut Account,
     counters: *mut Counters,
-    /// How many accounts there are, as the capture's header says.
+    /// How many accounts there are.
     count: *const u64,
     /// One for each account; null in exact recordings.
     variances: *mut Variance,
