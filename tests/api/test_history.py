@@ -142,7 +142,7 @@ def test_born(capture: Path, report: Any, by: Any) -> None:
             assert change.live_bytes > 0
     # Each block was allocated in one stretch of time.
     classes = [age for age in snapshot.ages().classes if age.born_from_ns is not None]
-    halves = [snapshot.born(times, by) for times in [(0, "50%"), ("50%", "100%")]]
+    halves = [snapshot.born((0, "50%"), by), snapshot.born(("50%", "100%"), by)]
     assert halves[0].to_ns == halves[1].from_ns
     summed = sum(change.live_bytes for half in halves for change in half.changes)
     assert summed == sum(age.live_bytes for age in classes)
