@@ -305,6 +305,9 @@ fn files_that_are_no_captures_take_one_line() {
     said(&path("empty"), "empty, not a heapline capture");
     std::fs::write(path("text"), b"hello".repeat(10_000)).expect("a writable directory");
     said(&path("text"), "not a heapline capture");
+    std::fs::write(path("pickle"), b"\x80\x05\x95hello").expect("a writable directory");
+    let compared = "heapline diff compares a file of tracemalloc with one";
+    said(&path("pickle"), &format!("a pickle, not a heapline capture: {compared}"));
 
     let hostile = heapline(&["report", "no\nsuch\x1b[2Jfile"]);
     assert_exits(&hostile, 2);
