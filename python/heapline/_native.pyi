@@ -1038,6 +1038,24 @@ class Snapshot:
         Raises ``ValueError`` as well if the first time is later than the second.
         """
 
+    def born(
+        self,
+        between: tuple[_Time, _Time],
+        by: _By = "line",
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        top: int | None = None,
+    ) -> Growth:
+        """What was allocated between two times (see :meth:`live_at`) and is still live: ``report --born T1 T2``.
+
+        Ages are known by stretches of time, those of :meth:`ages`: ``from_ns`` and ``to_ns`` are the nearest bounds of
+        such stretches, and ``resolution_ns`` is how far they are from what was asked for, at most. Blocks whose birth
+        is not known are in none of them.
+
+        Raises ``ValueError`` as well if the first time is later than the second.
+        """
+
     def ages(self, by: _By = "line", *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Ages:
         """How old is what is live, with the biggest group of each age: ``heapline report --by age``."""
 

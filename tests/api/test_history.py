@@ -121,6 +121,35 @@ def test_changes(capture: Path, report: Any, by: Any) -> None:
     assert sum(change.live_bytes for change in end.changes) == snapshot.totals.live_bytes
 
 
+@pytest.mark.parametrize("by", BY)
+def test_born(capture: Path, report: Any, by: Any) -> None:
+    snapshot = heapline.load(capture)
+    for words, born in [
+        (("--born", "25%", "75%"), snapshot.born(("25%", "75%"), by)),
+        (("--born", "0", "0.1s", "--top", "2"), snapshot.born((0, 100_000_000), by, top=2)),
+        (("--born", "0%", "100%", "--filter", "service.py"), snapshot.born((0, "100%"), by, include=["service.py"])),
+    ]:
+        expected = report(*words, "--by", by)["born"]
+        keys = ("from_ns", "to_ns", "resolution_ns", "exact")
+        assert {key: getattr(born, key) for key in keys} == {key: expected[key] for key in keys}, words
+        for change, site in zip(born.changes, expected["sites"], strict=True):
+            assert (change.below, change.live_bytes, change.live_count) == (
+                site["below"],
+                site["live_bytes"],
+                site["live_count"],
+            )
+            assert_names(change.site, by, site)
+            assert change.live_bytes > 0
+    # Each block was allocated in one stretch of time.
+    classes = [age for age in snapshot.ages().classes if age.born_from_ns is not None]
+    halves = [snapshot.born((0, "50%"), by), snapshot.born(("50%", "100%"), by)]
+    assert halves[0].to_ns == halves[1].from_ns
+    summed = sum(change.live_bytes for half in halves for change in half.changes)
+    assert summed == sum(age.live_bytes for age in classes)
+    with pytest.raises(ValueError, match="the first time is later than the second"):
+        snapshot.born(("50%", "25%"), by)
+
+
 @pytest.mark.parametrize("include", [(), ("service.py",)])
 def test_ages(capture: Path, report: Any, include: Any) -> None:
     snapshot = heapline.load(capture)

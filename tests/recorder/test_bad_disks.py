@@ -139,6 +139,27 @@ def test_a_file_that_is_taken_away(
         assert heapline.load(moved).lost == []
 
 
+OVERWRITTEN = {
+    "garbage": "os.urandom(os.path.getsize({path!r}))",
+    "zeros": "bytes(os.path.getsize({path!r}))",
+    "parents that come later": "bytes(8) + b'\\xff' * (os.path.getsize({path!r}) - 8)",
+}
+
+
+@pytest.mark.parametrize("content", OVERWRITTEN)
+@pytest.mark.parametrize("options", [[], ["-q"]], ids=["report", "quiet"])
+def test_a_file_that_is_written_over(
+    run_recorded: Execute, script: Callable[[str], Path], tmp_path: Path, content: str, options: list[str]
+) -> None:
+    capture = str(tmp_path / "out.heapline")
+    action = f"file = open({capture!r}, 'r+b'); file.write({OVERWRITTEN[content].format(path=capture)}); file.close()"
+    finished = run_recorded([script(AWAY.format(action=action))], options=options)
+    assert (finished.status, finished.out) == (7, b"end\n"), finished.err.decode()
+    assert finished.err.decode().splitlines() == [
+        f"heapline: {capture} was overwritten while the program ran; no capture is left there"
+    ]
+
+
 def test_what_the_environment_asked_for_is_told_of(
     run_plainly: Execute, script: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -71,6 +71,29 @@ def test_a_killed_program_leaves_its_past(run_service: Any, report: Any) -> None
     assert of_function(found["sites"], "leak")["verdict"] == "growing"
 
 
+def test_what_grew_too_fast_to_sum_its_ages_is_growing(
+    script: Any, run_recorded: Any, report: Any, clock: Path
+) -> None:
+    # 190 MB in 0.3 s on the program's clock: to look at all that is live would take longer than a pass may.
+    path = script("""
+import ctypes, os, signal
+kept = []
+def leak():
+    kept.append(bytearray(16_000))
+for _ in range(300):
+    for _ in range(40):
+        leak()
+    ctypes.CDLL(None).pass_time(ctypes.c_int64(1_000_000))
+os.kill(os.getpid(), signal.SIGKILL)
+""")
+    assert run_recorded([path], environment={"LD_PRELOAD": str(clock)}).status == -9
+    found = report("--by", "age", "--order", "live", "--top", "1")
+    assert found["ages"]["at_ns"] == 0
+    (leak,) = found["sites"]
+    assert (leak["function"], leak["verdict"]) == ("leak", "growing")
+    assert leak["growth_bytes_per_s"] == pytest.approx(190e6 / 0.3, rel=0.1)
+
+
 def test_a_snapshot_brings_ages_up_to_date(script: Any, run_plainly: Any, report: Any, tmp_path: Path) -> None:
     path = script(f"""
 import os

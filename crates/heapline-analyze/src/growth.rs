@@ -23,7 +23,7 @@ pub struct LiveChange {
 /// The recorder notes changes from time to time, so both times are those of its notes. Each note tells of the stacks that
 /// changed most, and sums others at their callers: all rows add up to the change of the process, and those that are not
 /// `below` are exact if `is_exact`, else what is known of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Growth {
     /// Time of the note from which on changes count; 0 is the start.
     pub from_ns: u64,
@@ -55,25 +55,43 @@ impl Snapshot {
         };
         let ((noted_from_ns, first), (noted_to_ns, end)) = (note(from_note_ns), note(behind_all(to_ns)));
         let (first, end) = (first.min(end), end);
+        let noted = changes[first..end].iter();
+        let (rows, is_exact) = self.summed(
+            noted.map(|change| (change.node, change.below, change.live_bytes, change.live_count.into())),
+            group_by,
+            filter,
+        );
+        let apart = |time_ns: u64, noted_ns: u64| time_ns.min(duration_ns).saturating_sub(noted_ns);
+        let resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
+        Growth { from_ns: noted_from_ns, to_ns: noted_to_ns, resolution_ns, is_exact, rows }
+    }
+
+    /// Changes at nodes, or below them, by group: largest growth first, and whether each is known by its own stack.
+    pub(crate) fn summed(
+        &self,
+        changes: impl Iterator<Item = (u32, bool, i64, i64)>,
+        group_by: GroupBy,
+        filter: &Filter,
+    ) -> (Vec<LiveChange>, bool) {
         let tree = &self.tree;
         let allowed = filter.allowed_places(tree);
         let mut grouping = Grouping::new(tree, group_by);
         let mut sums: Vec<[(i64, i64); 2]> = Vec::new();
         let mut is_exact = true;
-        for change in &changes[first..end] {
-            is_exact &= !change.below;
-            if !allowed[tree.place_of[change.node as usize] as usize] {
+        for (node, below, live_bytes, live_count) in changes {
+            is_exact &= !below;
+            if !allowed[tree.place_of[node as usize] as usize] {
                 continue;
             }
-            let row = grouping.row(change.node);
+            let row = grouping.row(node);
             if row == sums.len() {
                 sums.push([(0, 0); 2]);
             }
             // Where groups are threads, below a node is in the same group unless it is the root of all.
-            let below = change.below && (group_by != GroupBy::Thread || change.node == 0);
+            let below = below && (group_by != GroupBy::Thread || node == 0);
             let (bytes, count) = &mut sums[row][usize::from(below)];
-            *bytes = bytes.saturating_add(change.live_bytes);
-            *count = count.saturating_add(change.live_count.into());
+            *bytes = bytes.saturating_add(live_bytes);
+            *count = count.saturating_add(live_count);
         }
         let mut rows = Vec::new();
         for (row, both) in sums.into_iter().enumerate() {
@@ -87,9 +105,7 @@ impl Snapshot {
             let by_size = b.live_bytes.cmp(&a.live_bytes).then(b.live_count.cmp(&a.live_count));
             by_size.then_with(|| a.group.cmp(&b.group)).then(a.below.cmp(&b.below))
         });
-        let apart = |time_ns: u64, noted_ns: u64| time_ns.min(duration_ns).saturating_sub(noted_ns);
-        let resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
-        Growth { from_ns: noted_from_ns, to_ns: noted_to_ns, resolution_ns, is_exact, rows }
+        (rows, is_exact)
     }
 }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod age;
+mod born;
 mod call_tree;
 mod callees;
 mod callers;

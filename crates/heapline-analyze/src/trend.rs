@@ -2,8 +2,8 @@
 //!
 //! Two things are known of each stack. What it holds by age (its *survivors*) tells how much it can have grown since any
 //! time: no more than what was allocated since. How it changed in each note of the recorder's tells how much it did grow, but
-//! small changes are only known by their callers. [`crate::verdict`] judges both together. What imports allocate is no
-//! growth: a module is imported once.
+//! small changes are only known by their callers. [`crate::verdict`] judges both together, or the latter alone where a
+//! capture knows no ages. What imports allocate is no growth: a module is imported once.
 
 use rustc_hash::FxHashMap;
 
@@ -44,7 +44,8 @@ pub struct Rate {
 #[derive(Clone, Debug, Default)]
 pub struct Trends {
     of: FxHashMap<Group, Trend>,
-    /// When ages were summed, nanoseconds since the start; 0 if the capture knows of none, and there are no trends.
+    /// Up to when they tell, nanoseconds since the start: when ages were summed last, or where none are known, when
+    /// changes were noted last. 0 if the capture knows of neither, and there are no trends.
     pub at_ns: u64,
 }
 
@@ -79,6 +80,8 @@ impl Trends {
     }
 }
 
+/// Where no ages are known, the last note may be older than the recording's end by this part of its length.
+const LATEST_PART: u64 = 8;
 /// Marks the number of a change among facts; survivors come first.
 const CHANGE: u32 = 1 << 31;
 
@@ -86,7 +89,8 @@ impl Snapshot {
     /// The trends of all groups that have one.
     #[must_use]
     pub fn trends(&self, group_by: GroupBy, filter: &Filter) -> Trends {
-        let at_ns = self.history.survivors_ns;
+        let summed_ns = self.history.survivors_ns;
+        let at_ns = if summed_ns > 0 { summed_ns } else { self.last_note_ns() };
         if at_ns == 0 {
             return Trends::default();
         }
@@ -123,6 +127,7 @@ impl Snapshot {
         let mut times: Vec<u64> = self.history.changes.iter().map(|change| change.time_ns).collect();
         times.dedup();
         let notes = Notes::new(at_ns, times, self.process.sampling.widest());
+        let notes = if summed_ns > 0 { notes } else { notes.alone() };
         let mut rest = &facts[..];
         let mut of = FxHashMap::default();
         for (row, (measures, imported_bytes)) in measures.iter().enumerate() {
@@ -145,6 +150,13 @@ impl Snapshot {
             }
         }
         Trends { of, at_ns }
+    }
+
+    /// When changes were noted last, if that was near the end: alone, they tell of no other time. Else 0.
+    fn last_note_ns(&self) -> u64 {
+        let last_ns = self.history.changes.last().map_or(0, |change| change.time_ns);
+        let duration_ns = self.process.duration_ns;
+        if duration_ns.saturating_sub(last_ns) <= duration_ns / LATEST_PART { last_ns } else { 0 }
     }
 }
 

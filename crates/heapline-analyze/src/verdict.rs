@@ -5,6 +5,9 @@
 //! changes were noted, but on knowing when the site began. Or its live bytes rose all through a time, by what the
 //! recorder noted of it, and survivors of that time make up for it. A cache that is full and goes on being used has young survivors
 //! only, and does not rise any more.
+//!
+//! A program that was killed while it grew faster than ages could be summed leaves notes alone. Then its live bytes have
+//! to have risen in nearly every note: nothing else shows that what came stayed.
 
 use std::ops::Range;
 
@@ -23,6 +26,10 @@ const LEAST_PART: usize = 3;
 const FEWEST_NOTES: usize = 4;
 /// Notes may lie apart by at most this part of the time in which growth is told from them.
 const LONGEST_PART: u64 = 3;
+/// Where no ages are known, growth is told from at least so many notes ...
+const FEWEST_NOTES_ALONE: usize = 8;
+/// ... of which at most this part may be without growth.
+const FLAT_PART: usize = 10;
 /// From so many on, it has to be seen more clearly.
 const MANY: usize = 10;
 /// Growth of fewer bytes is not told of.
@@ -73,12 +80,19 @@ pub(crate) struct Notes {
     variance_per_byte: f64,
     /// In order.
     times: Vec<u64>,
+    /// Nothing is known of ages.
+    are_alone: bool,
 }
 
 impl Notes {
     /// Of a run that took so long, which is not 0.
     pub(crate) fn new(end_ns: u64, times: Vec<u64>, variance_per_byte: f64) -> Self {
-        Self { end_ns, times, variance_per_byte }
+        Self { end_ns, times, variance_per_byte, are_alone: false }
+    }
+
+    /// The same where nothing is known of ages.
+    pub(crate) fn alone(self) -> Self {
+        Self { are_alone: true, ..self }
     }
 
     /// The most that there can have been where samples tell of so many bytes, with 95 % confidence.
@@ -98,9 +112,14 @@ impl Notes {
         index.checked_sub(1).map_or(0, |before| self.times[before])
     }
 
+    /// The first note after a time.
+    fn first_after(&self, time_ns: u64) -> usize {
+        self.times.partition_point(|time| *time <= time_ns)
+    }
+
     /// Whether changes in the time from here to the end are noted often enough to see growth in them.
     fn are_dense(&self, from_ns: u64) -> bool {
-        let first = self.times.partition_point(|time| *time <= from_ns);
+        let first = self.first_after(from_ns);
         let mut before = from_ns;
         let mut longest = 0;
         for &time in &self.times[first..] {
@@ -126,6 +145,8 @@ pub(crate) struct Series<'a> {
     changes: [f64; STRETCHES],
     /// The time in which the site was first noted.
     first_noted: Option<(u64, u64)>,
+    /// Changes by note; only where nothing is known of ages.
+    noted: Vec<(u64, i64)>,
     /// The most that changes add up to at any time.
     most: f64,
     sum: f64,
@@ -141,6 +162,7 @@ impl<'a> Series<'a> {
             survivors: [0.0; STRETCHES],
             changes: [0.0; STRETCHES],
             first_noted: None,
+            noted: Vec::new(),
             most: 0.0,
             sum: 0.0,
         }
@@ -169,6 +191,12 @@ impl<'a> Series<'a> {
         }
         self.sum += bytes as f64;
         self.most = self.most.max(self.sum);
+        if self.notes.are_alone {
+            match self.noted.last_mut() {
+                Some((time_ns, sum)) if *time_ns == to_ns => *sum = sum.saturating_add(bytes),
+                _ => self.noted.push((to_ns, bytes)),
+            }
+        }
     }
 
     /// What this comes to; `None` if nothing is left to judge by, or it is too young.
@@ -201,6 +229,9 @@ impl<'a> Series<'a> {
         let is_temporary = self.notes.variance_per_byte == 0.0 && lasting <= allocated_bytes / LASTING_PART;
         if allocated_count >= TEMPORARY_COUNT && (is_small || is_temporary) {
             return simple(Verdict::Temporary);
+        }
+        if self.notes.are_alone && !(self.is_known() && self.notes.are_dense(self.begin(began?))) {
+            return None;
         }
         let late = ((self.count - began?) / 4).max(2);
         let grown_late: f64 = growth[self.count - late..].iter().sum();
@@ -240,11 +271,15 @@ impl<'a> Series<'a> {
 
     /// Whether it is known that what came lately only made up for what went.
     fn is_replaced(&self, began: usize) -> bool {
-        let own_bytes = self.measures.live_bytes.saturating_sub(self.imported_bytes) as f64;
         let late = began.midpoint(self.count)..self.count;
         let sum = |values: &[f64]| values.iter().sum::<f64>();
-        sum(&self.changes) >= own_bytes * KNOWN_PART
-            && sum(&self.changes[late.clone()]) * 4.0 < sum(&self.survivors[late])
+        self.is_known() && sum(&self.changes[late.clone()]) * 4.0 < sum(&self.survivors[late])
+    }
+
+    /// Whether notes tell of nearly all that it holds.
+    fn is_known(&self) -> bool {
+        let own_bytes = self.measures.live_bytes.saturating_sub(self.imported_bytes) as f64;
+        self.changes.iter().sum::<f64>() >= own_bytes * KNOWN_PART
     }
 
     /// The rate of growth in the longest time up to the end in which it was noted to be regular; `None` if there is no such
@@ -255,7 +290,11 @@ impl<'a> Series<'a> {
         let first = (began..=self.count - shortest).find(|&first| {
             self.notes.are_dense(self.begin(first))
                 && self.is_regular(&growth[first..])
-                && self.has_survivors(growth, first..self.count)
+                && if self.notes.are_alone {
+                    self.rose_always(self.begin(first))
+                } else {
+                    self.has_survivors(growth, first..self.count)
+                }
         })?;
         Some(self.rate(&growth[first..], first))
     }
@@ -265,6 +304,13 @@ impl<'a> Series<'a> {
         let (survivors, growth) = (&self.survivors[range.clone()], &growth[range]);
         let is_there = survivors.iter().filter(|bytes| **bytes > 0.0).count() * 2 > survivors.len();
         is_there && growth.iter().sum::<f64>() >= survivors.iter().sum::<f64>() / 2.0
+    }
+
+    /// Whether it rose in nearly every note since then.
+    fn rose_always(&self, from_ns: u64) -> bool {
+        let count = self.notes.times.len() - self.notes.first_after(from_ns);
+        let rose = self.noted.iter().filter(|(time_ns, bytes)| *time_ns > from_ns && *bytes > 0).count();
+        count >= FEWEST_NOTES_ALONE && (count - rose) * FLAT_PART <= count
     }
 
     fn rate(&self, stretches: &[f64], first: usize) -> Rate {

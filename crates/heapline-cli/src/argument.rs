@@ -51,6 +51,7 @@ Examples:
   heapline report app.heapline --callers nodes.py:1402
   heapline report app.heapline --at 9.8s
   heapline report app.heapline --between 50% 100%
+  heapline report app.heapline --born 50% 75% --by stack
   heapline report app.heapline --filter '!**/site-packages/**'
   heapline report app.heapline --json | jq '.totals'
 
@@ -163,6 +164,10 @@ pub(crate) struct ReportArguments {
     /// Show how that changed between two times
     #[arg(long, value_names = ["T1", "T2"], num_args = 2, conflicts_with_all = ["callers", "order"])]
     between: Option<Vec<TimePoint>>,
+    /// Show what was allocated between two times and is still live
+    #[arg(long, value_names = ["T1", "T2"], num_args = 2)]
+    #[arg(conflicts_with_all = ["callers", "at", "between", "order"])]
+    born: Option<Vec<TimePoint>>,
     /// Show only who called SITE: a file:line, function, file or module, or the end of such a name
     #[arg(long, value_name = "SITE", conflicts_with_all = ["json", "by", "top"])]
     pub(crate) callers: Option<String>,
@@ -224,6 +229,8 @@ pub enum Period {
     At(TimePoint),
     /// How that changed between two times.
     Between(TimePoint, TimePoint),
+    /// What was allocated between two times and is live in the end.
+    Born(TimePoint, TimePoint),
     /// What is live in the end, by when it was allocated.
     Ages,
 }
@@ -356,15 +363,16 @@ impl RunArguments {
 impl ReportArguments {
     pub(crate) fn report_options(self) -> Result<ReportOptions, Refusal> {
         let mut options = self.selection.into_options(self.by, self.order)?;
-        let asked = match (self.at, self.between.as_deref()) {
-            (Some(time), _) => Some(Period::At(time)),
-            (None, Some(&[from, to])) => Some(Period::Between(from, to)),
+        let asked = match (self.at, self.between.as_deref(), self.born.as_deref()) {
+            (Some(time), ..) => Some(Period::At(time)),
+            (None, Some(&[from, to]), _) => Some(Period::Between(from, to)),
+            (None, None, Some(&[from, to])) => Some(Period::Born(from, to)),
             _ => None,
         };
         if let Some(period) = asked {
             if options.period == Period::Ages {
                 return Err(Refusal::mistake(
-                    "--by age is about the end: it cannot be used with --at or --between",
+                    "--by age is about the end: it cannot be used with --at, --between or --born",
                 ));
             }
             options.period = period;

@@ -62,6 +62,9 @@ impl Serialize for Report<'_> {
             PeriodValue::Changes(growth) => {
                 report.serialize_field("changes", &ChangesObject { snapshot, options, growth })?;
             }
+            PeriodValue::Born(growth) => {
+                report.serialize_field("born", &ChangesObject { snapshot, options, growth })?;
+            }
             PeriodValue::Ages(ages) => {
                 report.serialize_field("ages", &AgesObject { snapshot, options, ages })?;
             }

@@ -91,13 +91,15 @@ pub fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
-/// A duration: `<10 ms` (the recorder's clock is no finer), `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 05 min`.
+/// A duration: `<10 ms` (the recorder's clock is no finer), `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 05 min`,
+/// `7 d 03 h`.
 #[must_use]
 pub fn duration(nanoseconds: u64) -> String {
     let milliseconds = rounded(nanoseconds, 1_000_000);
     let tenths = rounded(nanoseconds, 100_000_000);
     let seconds = rounded(nanoseconds, 1_000_000_000);
     let minutes = rounded(nanoseconds, 60_000_000_000);
+    let hours = rounded(nanoseconds, 3_600_000_000_000);
     if nanoseconds < 10_000_000 {
         "<10 ms".to_owned()
     } else if milliseconds < 1000 {
@@ -106,8 +108,23 @@ pub fn duration(nanoseconds: u64) -> String {
         format!("{}.{} s", tenths / 10, tenths % 10)
     } else if seconds < 3600 {
         format!("{} min {:02} s", seconds / 60, seconds % 60)
-    } else {
+    } else if minutes < 48 * 60 {
         format!("{} h {:02} min", minutes / 60, minutes % 60)
+    } else {
+        format!("{} d {:02} h", hours / 24, hours % 24)
+    }
+}
+
+/// A time at which one stretch ends and the next begins, so that short ones can be told apart: `0`, `8 ms`, `2.48 s`,
+/// and from 10 s on as [`duration`].
+#[must_use]
+pub fn boundary(nanoseconds: u64) -> String {
+    let (milliseconds, hundredths) = (rounded(nanoseconds, 1_000_000), rounded(nanoseconds, 10_000_000));
+    match () {
+        () if nanoseconds == 0 => "0".to_owned(),
+        () if milliseconds < 1000 => format!("{milliseconds} ms"),
+        () if hundredths < 1000 => format!("{}.{:02} s", hundredths / 100, hundredths % 100),
+        () => duration(nanoseconds),
     }
 }
 
@@ -238,7 +255,7 @@ mod tests {
 
     #[test]
     fn durations_never_show_sixty_of_anything() {
-        let cases: [(u64, &str); 11] = [
+        let cases: [(u64, &str); 14] = [
             (0, "<10 ms"),
             (9_999_999, "<10 ms"),
             (10_000_000, "10 ms"),
@@ -250,9 +267,28 @@ mod tests {
             (200_000_000_000, "3 min 20 s"),
             (3_599_600_000_000, "1 h 00 min"),
             (7_500_000_000_000, "2 h 05 min"),
+            (172_740_000_000_000, "47 h 59 min"),
+            (172_799_000_000_000, "2 d 00 h"),
+            (615_600_000_000_000, "7 d 03 h"),
         ];
         for (value, text) in cases {
             assert_eq!(duration(value), text);
+        }
+    }
+
+    #[test]
+    fn boundaries_of_short_stretches_are_told_apart() {
+        let cases: [(u64, &str); 7] = [
+            (0, "0"),
+            (3_145_728, "3 ms"),
+            (999_600_000, "1.00 s"),
+            (2_451_570_688, "2.45 s"),
+            (2_545_942_528, "2.55 s"),
+            (9_996_000_000, "10.0 s"),
+            (200_000_000_000, "3 min 20 s"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(boundary(value), text);
         }
     }
 

@@ -177,7 +177,7 @@ pub(crate) fn words(style: Style, text: &str) -> Vec<Span> {
 }
 
 fn is_number(word: &str) -> bool {
-    let digits = word.trim_start_matches(['(', '<', '>']);
+    let digits = word.trim_start_matches(['(', '<', '>', '+', '-', '±']);
     digits.starts_with(|character: char| character.is_ascii_digit())
         && digits.chars().all(|character| character.is_ascii_digit() || ".,".contains(character))
 }
@@ -196,6 +196,7 @@ mod tests {
         let texts = |text| words(Style::Plain, text).into_iter().map(|word| word.text).collect::<Vec<_>>();
         assert_eq!(texts("(RSS 39 MB) at <10 ms"), ["(RSS", "39 MB)", "at", "<10 ms"]);
         assert_eq!(texts("2 h 05 min, 1,234.5 kB of"), ["2 h", "05 min,", "1,234.5 kB", "of"]);
+        assert_eq!(texts("+624.0 kB of -627.5 kB ±3 %"), ["+624.0 kB", "of", "-627.5 kB", "±3 %"]);
         assert_eq!(texts("app.py 3, 4 (x) 41 %"), ["app.py", "3,", "4", "(x)", "41 %"]);
     }
 }

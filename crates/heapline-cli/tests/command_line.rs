@@ -58,6 +58,7 @@ fn capture_file(directory: &Path) -> String {
     let main = capture.frame(thread, "/app/app.py", "main", 1, 5);
     let load = capture.frame(main, "/app/model/load.py", "Model.load", 10, 12);
     capture.count(load, 61_300_000, 1000);
+    capture.header.now_ns = 4_000_000_000;
     let path = directory.join("app.heapline");
     std::fs::write(&path, capture.build()).expect("a writable directory");
     path.to_str().expect("a path of text").to_owned()
@@ -151,7 +152,7 @@ fn mistakes_of_report_and_before_any_command() {
         (&["report", "a", "b"], "'b' is one word too many (see heapline report --help)"),
         (
             &["report", "--order", "x", "a"],
-            "--order cannot be 'x': choose one of live, high-water-mark, allocated, count",
+            "--order cannot be 'x': choose one of live, high-water-mark, allocated, count, temporary",
         ),
         (&["report", "a", "--callers", "f", "--json"], "--callers cannot be used together with --json"),
         (&["app.py"], "no command 'app.py': did you mean 'heapline run app.py'?"),
@@ -243,6 +244,17 @@ fn report_shows_a_capture() {
 }
 
 #[test]
+fn times_that_run_backwards_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let capture = capture_file(directory.path());
+    assert_mistake(
+        &["report", &capture, "--between", "50%", "25%"],
+        "heapline: --between: 2.0 s is later than 1.0 s: exchange them",
+    );
+    assert_exits(&heapline(&["report", &capture, "--between", "25%", "25%"]), 0);
+}
+
+#[test]
 fn diff_shows_two_captures_and_names_the_one_that_cannot_be_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let capture = capture_file(directory.path());
@@ -293,6 +305,9 @@ fn files_that_are_no_captures_take_one_line() {
     said(&path("empty"), "empty, not a heapline capture");
     std::fs::write(path("text"), b"hello".repeat(10_000)).expect("a writable directory");
     said(&path("text"), "not a heapline capture");
+    std::fs::write(path("pickle"), b"\x80\x05\x95hello").expect("a writable directory");
+    let compared = "heapline diff compares a file of tracemalloc with one";
+    said(&path("pickle"), &format!("a pickle, not a heapline capture: {compared}"));
 
     let hostile = heapline(&["report", "no\nsuch\x1b[2Jfile"]);
     assert_exits(&hostile, 2);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use heapline_format::{
     Account, Birth, Code, Counters, Delta, EXTENTS_OFFSET, Extent, HEADER_BYTES, Header, Interval,
-    LOST_OFFSET, LOST_SLOTS, LossKind, MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Place, State,
+    LOST_OFFSET, LOST_SLOTS, LossKind, MAX_EXTENTS, Meta, MetaKey, Node, NodeKind, Outlived, Place, State,
     TABLES_OFFSET, TableHeader, TableId, Tick, VERSION, Variance,
 };
 
@@ -98,7 +98,7 @@ fn growth_is_stated_as_it_is() {
         ("codes", Code::BYTES),
         ("places", Place::BYTES),
         ("nodes", Node::BYTES),
-        ("accounts and counters", Account::BYTES + Counters::BYTES),
+        ("accounts, and what is counted of them", Account::BYTES + Counters::BYTES + Outlived::BYTES),
     ] {
         let row = PAGE.lines().find(|line| line.starts_with(&format!("| {what} | "))).expect(what);
         assert!(row.ends_with(&format!("; {bytes} bytes each |")), "{row}");

@@ -77,6 +77,7 @@ impl ExitReport {
     /// The report, or why there is none.
     fn text(&self, recording: &Recording, options: &ReportOptions) -> String {
         let (output, gone) = match recording.output() {
+            Some((path, FileState::Overwritten)) => return spoilt_capture::overwritten(path),
             Some((path, FileState::Whole)) => (Some(path), String::new()),
             Some((path, FileState::Gone)) => (None, spoilt_capture::gone(path)),
             Some((_, FileState::CutShort)) | None => (None, String::new()),

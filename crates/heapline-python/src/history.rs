@@ -34,6 +34,18 @@ pub(crate) fn time_ns(time: &Bound<'_, PyAny>, snapshot: &Snapshot) -> PyResult<
     }
 }
 
+/// Two times that were asked for, in order.
+pub(crate) fn times_ns(
+    between: &(Bound<'_, PyAny>, Bound<'_, PyAny>),
+    snapshot: &Snapshot,
+) -> PyResult<(u64, u64)> {
+    let (from_ns, to_ns) = (time_ns(&between.0, snapshot)?, time_ns(&between.1, snapshot)?);
+    if from_ns > to_ns {
+        return Err(PyValueError::new_err("the first time is later than the second"));
+    }
+    Ok((from_ns, to_ns))
+}
+
 /// How things stood at the end of a stretch of time. Immutable.
 #[pyclass(frozen, get_all, eq, module = "heapline")]
 #[derive(PartialEq, Debug)]

@@ -119,10 +119,12 @@ fn start(
         // Reserved in vain.
         let _ = std::fs::remove_file(&place.path);
     }
-    if let Err(error @ Error::Output { .. }) = &started {
-        let choice = if place.is_ours { " (-o FILE or -o DIRECTORY/ puts it elsewhere)" } else { "" };
-        eprintln!("heapline: {error}{choice}; recording in memory, no capture will be left");
+    if let Err(error @ Error::Output { .. }) = started {
         started = recorder::begin(py, options(None), Owner::Run);
+        if !matches!(started, Err(Error::Memory(_))) {
+            let choice = if place.is_ours { " (-o FILE or -o DIRECTORY/ puts it elsewhere)" } else { "" };
+            eprintln!("heapline: {error}{choice}; recording in memory, no capture will be left");
+        }
     }
     match started {
         Err(error @ Error::Memory(_)) => {

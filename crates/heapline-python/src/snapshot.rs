@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::call_tree::CallTree;
 use crate::difference::Difference;
 use crate::error;
-use crate::history::{Ages, Growth, Timeline, Trend, time_ns};
+use crate::history::{Ages, Growth, Timeline, Trend, time_ns, times_ns};
 use crate::process::{Loss, Process, Totals};
 use crate::sampling::{RecorderCost, Sampling};
 use crate::statistic::Statistic;
@@ -171,12 +171,28 @@ impl Snapshot {
         top: Option<usize>,
     ) -> PyResult<Growth> {
         let (by, filter) = (choice(by)?, filter(&include, &exclude)?);
-        let (from_ns, to_ns) = (time_ns(&between.0, &self.inner)?, time_ns(&between.1, &self.inner)?);
-        if from_ns > to_ns {
-            return Err(PyValueError::new_err("the first time is later than the second"));
-        }
+        let (from_ns, to_ns) = times_ns(&between, &self.inner)?;
         let growth = py.detach(|| self.inner.growth(from_ns, to_ns, by, &filter));
         Growth::new(py, &self.inner, &growth, top)
+    }
+
+    /// What was allocated between two times and is still live, by group. See the stub for the arguments.
+    #[pyo3(signature = (between, by = "line", *, include = Vec::new(), exclude = Vec::new(), top = None))]
+    #[pyo3(text_signature = "($self, between, by='line', *, include=(), exclude=(), top=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
+    fn born(
+        &self,
+        py: Python<'_>,
+        between: (Bound<'_, PyAny>, Bound<'_, PyAny>),
+        by: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+        top: Option<usize>,
+    ) -> PyResult<Growth> {
+        let (by, filter) = (choice(by)?, filter(&include, &exclude)?);
+        let (from_ns, to_ns) = times_ns(&between, &self.inner)?;
+        let born = py.detach(|| self.inner.born(from_ns, to_ns, by, &filter));
+        Growth::new(py, &self.inner, &born, top)
     }
 
     /// How old is what is live, with the biggest group of each age. See the stub for the arguments.

@@ -37,6 +37,7 @@ pub(crate) fn line(recording: &Recording) -> String {
     let Some((path, state)) = recording.output() else { return String::new() };
     let kind = match state {
         FileState::Gone => return gone(path),
+        FileState::Overwritten => return overwritten(path),
         FileState::CutShort => LossKind::MapFailed,
         FileState::Whole => LossKind::CaptureFull,
     };
@@ -47,6 +48,11 @@ pub(crate) fn line(recording: &Recording) -> String {
     }
     let loss = Loss { kind: Some(kind), count };
     format!("heapline: {}: {}\n", path.display(), loss.describe())
+}
+
+/// The line that says that a capture is none any more.
+pub(crate) fn overwritten(path: &Path) -> String {
+    format!("heapline: {} was overwritten while the program ran; no capture is left there\n", path.display())
 }
 
 /// The line that says that a capture is not where it was made.

@@ -10,7 +10,7 @@ pub(crate) struct AccountTables {
     pub(crate) outlived: *mut Outlived,
     /// Null in exact recordings.
     pub(crate) variances: *mut Variance,
-    /// How many accounts there are, as the capture's header says.
+    /// How many accounts there are; not in the capture's file, which anybody may have written to.
     pub(crate) count: *const u64,
 }
 

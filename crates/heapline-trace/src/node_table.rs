@@ -4,6 +4,7 @@
 //! name and what is counted; so the many nodes that only lead somewhere cost 8 bytes.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use heapline_format::{Account, Counters, LossKind, Node, NodeKind, Outlived, Place, TableId, Variance};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,6 +31,8 @@ pub(crate) struct NodeTable {
     outlived: Records<Outlived>,
     /// In sampled recordings.
     variances: Option<Records<Variance>>,
+    /// How many accounts have counters, at a place that does not move.
+    counted: Box<AtomicU64>,
     /// Account of each node plus one, 0 for none.
     account_of: Region,
     /// Generation of each account.
@@ -113,6 +116,7 @@ impl NodeTable {
             counters: Records::new(capture, TableId::Counters, max_nodes)?,
             outlived: Records::new(capture, TableId::Outlived, max_nodes)?,
             variances,
+            counted: Box::default(),
             account_of: Region::large(max_nodes * size_of::<u32>())?,
             generations: Region::large(max_nodes * size_of::<u32>())?,
             generation: 0,
@@ -171,13 +175,13 @@ impl NodeTable {
     }
 
     /// Where the records of accounts are in the capture.
-    pub(crate) fn account_tables(&self, capture: &Capture) -> AccountTables {
+    pub(crate) fn account_tables(&self) -> AccountTables {
         AccountTables {
             accounts: self.accounts.base(),
             counters: self.counters.base(),
             outlived: self.outlived.base(),
             variances: self.variances.as_ref().map_or(std::ptr::null_mut(), Records::base),
-            count: capture.records(&self.counters.space),
+            count: self.counted.as_ptr(),
         }
     }
 
@@ -186,8 +190,10 @@ impl NodeTable {
         self.counters.base()
     }
 
+    /// A node that exists. Its parent comes before it, whatever somebody may have written into the capture's file.
     pub(crate) fn node(&self, id: u32) -> Node {
-        self.nodes.get(id)
+        let record = self.nodes.get(id);
+        if record.parent < id { record } else { Node { parent: 0, ..record } }
     }
 
     /// The one record for a place.
@@ -237,6 +243,7 @@ impl NodeTable {
             }
             self.outlived.push(capture, Outlived::default());
             self.counters.push(capture, Counters::default());
+            self.counted.store(self.counters.count as u64, Ordering::Relaxed);
             let id = self.accounts.push(capture, Account { node, ..Account::default() });
             self.set_account_of(node, id);
             self.set_generation(id);
@@ -262,7 +269,7 @@ impl NodeTable {
         unsafe { self.account_of.base().cast::<u32>().write_bytes(0, self.nodes.count) };
         for account in 0..self.account_count() {
             if self.is_at_rest(account) && !busy.contains(&account) {
-                self.set_account_of(self.accounts.get(account).node, account);
+                self.set_account_of(self.node_of(account), account);
             }
         }
         self.generation
@@ -324,14 +331,15 @@ impl NodeTable {
         allocated_bytes.wrapping_sub(live_bytes).wrapping_sub(self.outlived.get(account).bytes)
     }
 
-    /// The node of an account that exists.
+    /// The node of an account that exists; of what somebody has written into the capture's file instead, node 0.
     pub(crate) fn node_of(&self, account: u32) -> u32 {
-        self.accounts.get(account).node
+        let node = self.accounts.get(account).node;
+        if (node as usize) < self.nodes.count { node } else { 0 }
     }
 
-    /// A place that exists.
-    pub(crate) fn place_at(&self, place: u32) -> Place {
-        self.places.get(place)
+    /// A place, if there is one of this number.
+    pub(crate) fn place_at(&self, place: u32) -> Option<Place> {
+        ((place as usize) < self.places.count).then(|| self.places.get(place))
     }
 
     /// Where a frame at `place`, called from `node`, leads back to: a caller that stands there too.
@@ -341,7 +349,7 @@ impl NodeTable {
     pub(crate) fn folded(&self, node: u32, place: u32, any: bool) -> Option<u32> {
         let mut candidate = node;
         for distance in 0..FOLD_DISTANCE {
-            let record = self.nodes.get(candidate);
+            let record = self.node(candidate);
             if record.kind() != Some(NodeKind::Frame) {
                 return None;
             }
@@ -356,7 +364,7 @@ impl NodeTable {
     /// Whether two nodes and their next callers, `count` in all, stand at the same places.
     fn alike(&self, mut one: u32, mut other: u32, count: usize) -> bool {
         (0..count).all(|_| {
-            let (first, second) = (self.nodes.get(one), self.nodes.get(other));
+            let (first, second) = (self.node(one), self.node(other));
             (one, other) = (first.parent, second.parent);
             first.kind_and_subject == second.kind_and_subject
         })
@@ -368,6 +376,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_somebody_writes_into_the_file_leads_nowhere() {
+        let (mut table, nodes) = chain(&[1, 2, 3]);
+        let mut capture = Capture::create(None).expect("memory");
+        let account = table.account(&mut capture, nodes[2]).expect("room");
+        for bytes in [0xff_u8, 0x7f, 0x01] {
+            // SAFETY: these are the records of the tables, which nobody else refers to.
+            unsafe {
+                table.nodes.base().cast::<u8>().write_bytes(bytes, table.node_count() * size_of::<Node>());
+                table.accounts.base().cast::<u8>().write_bytes(bytes, size_of::<Account>());
+            }
+            for id in 0..table.node_count() as u32 {
+                let node = table.node(id);
+                assert!(node.parent < id.max(1));
+                assert!(table.place_at(node.subject()).is_none());
+                let _ = table.folded(id, node.subject(), false);
+            }
+            assert_eq!(table.node_of(account), 0);
+            table.begin_generation(&FxHashSet::default());
+        }
+    }
 
     /// A table with one chain of frames at these places, and the chain's nodes.
     fn chain(places: &[u32]) -> (NodeTable, Vec<u32>) {
@@ -419,7 +449,7 @@ mod tests {
                         }
                     }
                     1 => {
-                        let node = Node::new(one % (nodes.len() as u32 + 1), NodeKind::Frame, other);
+                        let node = Node::new(one % (nodes.len() as u32).max(1), NodeKind::Frame, other);
                         let id = table.add_node(&mut capture, node).ok();
                         prop_assert_eq!(id, (nodes.len() < LIMIT).then_some(nodes.len() as u32));
                         if nodes.len() < LIMIT {
@@ -448,7 +478,7 @@ mod tests {
             prop_assert_eq!(table.account_count() as usize, accounts.len());
             for (id, node) in accounts.iter().enumerate() {
                 // SAFETY: accounts below the count were written.
-                prop_assert_eq!(unsafe { (*table.account_tables(&capture).accounts.add(id)).node }, *node);
+                prop_assert_eq!(unsafe { (*table.account_tables().accounts.add(id)).node }, *node);
             }
         }
     }

@@ -22,6 +22,8 @@ pub enum FileState {
     Whole,
     /// Somebody truncated it, or its file system failed: it holds nothing that can be read.
     CutShort,
+    /// Somebody wrote something else into it: it holds nothing that can be relied on.
+    Overwritten,
     /// Its path does not lead to it any more: somebody moved or deleted it.
     Gone,
 }

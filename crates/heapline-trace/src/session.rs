@@ -4,7 +4,9 @@ use std::cell::UnsafeCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use heapline_format::{HEADER_BYTES, Header, LossKind, MetaKey, SAMPLED_FLAG, State, UNBEGUN, VERSION};
+use heapline_format::{
+    HEADER_BYTES, Header, LossKind, MAGIC, MetaKey, SAMPLED_FLAG, State, UNBEGUN, VERSION,
+};
 
 use crate::birth_table::LiveBlocks;
 use crate::block_table::BlockTable;
@@ -78,8 +80,9 @@ impl Session {
         let capture = self.capture();
         let state = match capture.path()? {
             _ if capture.has_failed() => FileState::CutShort,
-            _ if capture.is_in_place() => FileState::Whole,
-            _ => FileState::Gone,
+            _ if !capture.is_in_place() => FileState::Gone,
+            _ if is_overwritten(capture) => FileState::Overwritten,
+            _ => FileState::Whole,
         };
         Some((capture.path()?, state))
     }
@@ -89,6 +92,13 @@ impl Session {
         // SAFETY: the counter lies in the capture's header, which the recorder keeps mapped; it is atomic.
         unsafe { &*self.unrecorded }.fetch_add(count.into(), Ordering::Relaxed);
     }
+}
+
+/// Whether the header is not the one that this process wrote.
+fn is_overwritten(capture: &Capture) -> bool {
+    // SAFETY: the header is mapped as long as the capture; any bytes are a valid header.
+    let header = unsafe { &*capture.header() };
+    header.magic != u64::from_le_bytes(MAGIC) || header.pid != std::process::id()
 }
 
 /// Whether a recording is going on in this process that [`start`] began.
@@ -235,7 +245,7 @@ fn prepare(
     }
     tree.capture.publish();
     tree.capture.keep_remains()?;
-    let tables = tree.table.account_tables(&tree.capture);
+    let tables = tree.table.account_tables();
     // SAFETY: the tree has a generation for every account that there can be.
     let layers = unsafe { LayerTable::new(tree.table.generations()) }?;
     // SAFETY: all stay mapped as long as the tree, which the recorder owns together with the accounts.

@@ -7,7 +7,9 @@
 //!
 //! * a function that was moved past others is found by its name, and its lines with it;
 //! * lines of one function that are left over on both sides are paired in order, unless the points that enclose them
-//!   have the same shift: then nothing was inserted or deleted there, and they are different lines indeed.
+//!   have the same shift: then nothing was inserted or deleted there, and they are different lines indeed;
+//! * lines that were moved past others of their function are found by the very same allocations, if the file was edited
+//!   at all and these are so many that they are not alike by chance.
 //!
 //! Two runs of one version differ in which lines ran. That is why a change of the shift has a price: a single pair of
 //! points does not pay it. Lines that made the very same allocations are worth more, since they are hardly different
@@ -54,6 +56,8 @@ const PAIR: i64 = 2;
 const NAMED_PAIR: i64 = 4;
 /// What a pair of lines is worth in addition if both made the very same allocations, and no other line did.
 const ALIKE: i64 = 4;
+/// Lines of a function are found by the very same allocations alone if these are at least so many.
+const MANY: u64 = 8;
 /// What a change of the shift costs.
 const SHIFT_CHANGE: i64 = 3;
 
@@ -102,6 +106,7 @@ impl<'a> Alignment<'a> {
         let (all_left, all_right): (Vec<_>, Vec<_>) = ((0..left.len()).collect(), (0..right.len()).collect());
         alignment.align_part(&all_left, &all_right, 0, budget);
         alignment.follow_moved_functions(budget);
+        alignment.follow_moved_lines();
         alignment
     }
 
@@ -158,6 +163,27 @@ impl<'a> Alignment<'a> {
             let of_function = waiting.get_mut(&key(&self.right[index]));
             if let Some(partner) = of_function.and_then(VecDeque::pop_front) {
                 self.pair(partner, index);
+            }
+        }
+    }
+
+    /// Pairs lines that were moved past others of their function, if anything shows that the file was edited.
+    fn follow_moved_lines(&mut self) {
+        let shift = |(i, j): (usize, &Option<usize>)| Some(shift_of(&self.left[i], &self.right[(*j)?]));
+        if self.of_left.iter().enumerate().filter_map(shift).all(|shift| shift == 0) {
+            return;
+        }
+        let free = |points: &[Point], partners: &[Option<usize>]| {
+            let is_free = |(index, point): &(usize, &Point)| {
+                point.is_line && point.allocated.1 >= MANY && partners[*index].is_none()
+            };
+            let lines = points.iter().enumerate().filter(is_free);
+            lines.map(|(index, point)| ((point.name, point.allocated), index)).collect::<FxHashMap<_, _>>()
+        };
+        let (left, right) = (free(self.left, &self.of_left), free(self.right, &self.of_right));
+        for (key, i) in left {
+            if let Some(&j) = right.get(&key).filter(|j| may_pair(&self.left[i], &self.right[**j])) {
+                self.pair(i, j);
             }
         }
     }

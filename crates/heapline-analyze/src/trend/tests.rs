@@ -52,7 +52,31 @@ fn what_imports_allocate_is_filled() {
 }
 
 #[test]
-fn without_ages_there_are_no_trends() {
+fn without_ages_trends_tell_of_the_time_until_the_last_note() {
+    let mut capture = SyntheticCapture::new();
+    let thread = capture.thread("MainThread");
+    let leak = capture.frame(thread, "/app.py", "leak", 10, 12);
+    capture.header.now_ns = 1_000_000_000;
+    for step in 1..=20 {
+        capture.count(leak, 1000, 1);
+        let time_ns = step * 45_000_000;
+        capture.delta(Delta { time_ns, live_bytes: 1000, node_and_scope: leak, live_count: 1 });
+    }
+    let trends_of = |capture: &SyntheticCapture| {
+        let snapshot = Snapshot::from_bytes(&capture.build()).expect("a sound capture");
+        snapshot.trends(GroupBy::Line, &Filter::default())
+    };
+    let trends = trends_of(&capture);
+    assert_eq!(trends.at_ns, 900_000_000);
+    let growing = trends.growing();
+    let rate = growing.first().expect("growth").1;
+    assert!((20_000.0..24_000.0).contains(&rate.bytes_per_s), "{rate:?}");
+    capture.header.now_ns = 1_200_000_000;
+    assert_eq!(trends_of(&capture).all(), [], "nothing is known of the last quarter");
+}
+
+#[test]
+fn without_ages_and_notes_there_are_no_trends() {
     let mut capture = SyntheticCapture::new();
     let node = capture.frame(0, "/app.py", "f", 1, 1);
     capture.count(node, 5, 1);

@@ -14,11 +14,13 @@ struct Model {
     blocks: Vec<(u64, u64, Option<u64>)>,
     /// Mean bytes between samples, 0 if every allocation is recorded.
     interval: f64,
+    /// There is no note in the second half but one at the end.
+    stalls: bool,
 }
 
 impl Model {
     fn new(seconds: u64) -> Self {
-        Self { seconds, blocks: Vec::new(), interval: 0.0 }
+        Self { seconds, blocks: Vec::new(), interval: 0.0, stalls: false }
     }
 
     /// A block of so many bytes that is born at a time in milliseconds, and freed later or never.
@@ -33,11 +35,21 @@ impl Model {
 
     /// The trend, with or without changes that are known by the site itself.
     fn judge_with(&self, noted: bool) -> Option<Trend> {
+        self.judge_by(true, noted)
+    }
+
+    /// The trend by what the capture of a killed program knows that grew too fast for its ages to be summed.
+    fn judge_by_notes_alone(&self) -> Option<Trend> {
+        self.judge_by(false, true)
+    }
+
+    fn judge_by(&self, aged: bool, noted: bool) -> Option<Trend> {
         let end_ns = self.seconds * SECOND;
         let end_ms = self.seconds * 1000;
         let step_ms = end_ms / 100;
-        let notes =
-            Notes::new(end_ns, (1..=100).map(|note| note * step_ms * 1_000_000).collect(), self.interval);
+        let steps = (1..=100).filter(|step| !self.stalls || *step <= 50 || *step == 100);
+        let notes = Notes::new(end_ns, steps.map(|note| note * step_ms * 1_000_000).collect(), self.interval);
+        let notes = if aged { notes } else { notes.alone() };
         let lives = self.blocks.iter().filter(|(_, _, freed)| freed.is_none());
         let sum = |blocks: &mut dyn Iterator<Item = u64>| blocks.sum::<u64>();
         let live = sum(&mut lives.clone().map(|(bytes, ..)| *bytes));
@@ -54,7 +66,7 @@ impl Model {
         for (bytes, born, _) in lives {
             classes[((born * 32 / end_ms) as usize).min(31)] += bytes;
         }
-        for (class, bytes) in classes.into_iter().enumerate().filter(|(_, bytes)| *bytes > 0) {
+        for (class, bytes) in classes.into_iter().enumerate().filter(|(_, bytes)| aged && *bytes > 0) {
             let class = class as u64;
             series.add_survivors(Some((end_ns * class / 32, end_ns * (class + 1) / 32)), bytes);
         }
@@ -138,6 +150,42 @@ fn a_cache_that_is_emptied_now_and_then_does_not_grow() {
     (0..10_000).step_by(10).for_each(|at| model.block(100, at, Some((at / 2000 + 1) * 2000 - 1)));
     (9_700..10_000).step_by(10).for_each(|at| model.block(100, at, None));
     assert_ne!(verdict(model.judge()), Some(Verdict::Growing));
+}
+
+#[test]
+fn without_ages_what_rose_in_every_note_grows() {
+    let mut model = Model::new(10);
+    (2000..10_000).step_by(10).for_each(|at| model.block(100, at, None));
+    let trend = model.judge_by_notes_alone().expect("a trend");
+    let rate = trend.growth.expect("growth");
+    assert!((rate.bytes_per_s - 10_000.0).abs() < 500.0, "{rate:?}");
+    assert!((SECOND..3 * SECOND).contains(&rate.since_ns), "{rate:?}");
+}
+
+#[test]
+fn without_ages_nothing_else_grows() {
+    let mut filled = Model::new(10);
+    (0..3_000).step_by(10).for_each(|at| filled.block(100, at, None));
+    assert_eq!(verdict(filled.judge_by_notes_alone()), Some(Verdict::Filled));
+    // Regular growth, but by steps: what comes between them may be what goes at the next.
+    let mut stairs = Model::new(10);
+    (0..10_000).step_by(500).for_each(|at| stairs.block(5_000, at, None));
+    assert_ne!(verdict(stairs.judge_by_notes_alone()), Some(Verdict::Growing));
+    let mut full = Model::new(10);
+    (0..10_000).step_by(10).for_each(|at| full.block(100, at, Some(at + 3000)));
+    assert_eq!(verdict(full.judge_by_notes_alone()), Some(Verdict::Filled));
+    let mut temporary = Model::new(10);
+    (0..10_000).step_by(10).for_each(|at| temporary.block(100, at, Some(at + 1)));
+    assert_eq!(verdict(temporary.judge_by_notes_alone()), Some(Verdict::Temporary));
+    // The recorder had no chance to look for half of the time: nothing is known of it.
+    let mut stalled = Model::new(10);
+    stalled.stalls = true;
+    (0..10_000).step_by(10).for_each(|at| stalled.block(100, if at < 5_000 { at } else { 9_999 }, None));
+    assert_eq!(verdict(stalled.judge_by_notes_alone()), None);
+    // Of what notes do not tell of nothing is said.
+    let mut unknown = Model::new(10);
+    (0..10_000).step_by(10).for_each(|at| unknown.block(100, at, None));
+    assert_eq!(verdict(unknown.judge_by(false, false)), None);
 }
 
 #[test]

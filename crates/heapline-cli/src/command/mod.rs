@@ -4,7 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod report;
 pub(crate) mod run;
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
 use heapline_analyze::{Error, Snapshot, in_words};
@@ -36,10 +36,21 @@ fn open_by(read: Read, path: &Path, err: &mut dyn Write, terminal: &Terminal) ->
     result.map_err(|error| {
         let why = match &error {
             Error::Io(error) => in_words(error),
+            Error::NotACapture if is_pickle(path) => {
+                "a pickle, not a heapline capture: heapline diff compares a file of tracemalloc with one"
+                    .to_owned()
+            }
             other => other.to_string(),
         };
         Refusal::mistake(&format!("cannot read {shown}: {}", text::printable(&why, terminal.unicode)))
     })
+}
+
+/// Whether a regular file begins as those of `tracemalloc` do: with a pickle's protocol of 2 to 5.
+fn is_pickle(path: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start[0] == 0x80 && (2..=5).contains(&start[1])
 }
 
 /// What became of a report that was written to `out`.

@@ -5,10 +5,10 @@ use std::io::Write;
 use heapline_analyze::{Group, GroupBy, OrderBy, Snapshot};
 
 use super::{DOES_NOT_TELL_TEMPORARY, open, written};
-use crate::argument::{Refusal, ReportArguments, ReportOptions};
+use crate::argument::{Period, Refusal, ReportArguments, ReportOptions};
 use crate::report;
 use crate::terminal::Terminal;
-use crate::{json, text};
+use crate::{json, number, text};
 
 /// Carries out `heapline report`.
 pub(crate) fn execute(
@@ -24,6 +24,7 @@ pub(crate) fn execute(
     if options.order == OrderBy::Temporary && !snapshot.tells_temporary() {
         return Err(Refusal::mistake(DOES_NOT_TELL_TEMPORARY));
     }
+    check_order(options.period, snapshot.process().duration_ns)?;
     let result = if as_json {
         json::write(&snapshot, &options, out)
     } else {
@@ -36,6 +37,21 @@ pub(crate) fn execute(
         out.write_all(text.as_bytes())
     };
     written(result, out)
+}
+
+/// Refuses two times of which the first is the later one.
+fn check_order(period: Period, duration_ns: u64) -> Result<(), Refusal> {
+    let (option, from, to) = match period {
+        Period::Between(from, to) => ("--between", from, to),
+        Period::Born(from, to) => ("--born", from, to),
+        _ => return Ok(()),
+    };
+    let (from_ns, to_ns) = (from.resolve(duration_ns), to.resolve(duration_ns));
+    if from_ns <= to_ns {
+        return Ok(());
+    }
+    let (from, to) = (number::duration(from_ns), number::duration(to_ns));
+    Err(Refusal::mistake(&format!("{option}: {from} is later than {to}: exchange them")))
 }
 
 /// The biggest group that goes by this name: a line, else a function, a file, a module.

@@ -1,18 +1,18 @@
 //! What was live at two times of one recording, and how that changed.
 
-use heapline_analyze::{Group, IntervalRow, Live, OrderBy, Snapshot};
+use heapline_analyze::{IntervalRow, Live, OrderBy, Snapshot};
 
 use super::Times;
 use super::heading::write_table;
 use super::list::{Layout, Row};
 use crate::argument::ReportOptions;
-use crate::label::Label;
 use crate::number;
 use crate::page::{Page, Style};
 use crate::report::DEFAULT_TOP;
 use crate::report::changes::{below, write_resolution};
 use crate::report::heading::write_recording;
-use crate::report::list::{CALLERS_OF_STACK, more_callers, rest_label};
+use crate::report::list::rest_label;
+use crate::report::names::Names;
 
 pub(super) fn write(page: &mut Page, times: &Times<'_>, options: &ReportOptions) {
     let Times { snapshot, from_ns, to_ns, interval } = *times;
@@ -124,24 +124,14 @@ fn companion(before: Live, after: Live) -> String {
 }
 
 fn row(page: &Page, snapshot: &Snapshot, row: &IntervalRow) -> Row {
-    let (mut label, group, mut lines) = (Label::new(&row.group, page), row.group.clone(), Vec::new());
-    let mut named = group.clone();
-    if let Group::Stack(stack) = group {
-        let mut frames = snapshot.frames(stack);
-        if let Some(own) = frames.next() {
-            label = Label::new(&own, page);
-            named = own;
-        }
-        lines.extend(frames.by_ref().take(CALLERS_OF_STACK).map(|frame| Label::new(&frame, page)));
-        lines.extend(more_callers(page, frames.count() as u64));
-    }
-    let label = if row.below { below(label, &named) } else { label };
+    let Names { own, label, callers } = Names::of(page, snapshot, &row.group);
+    let label = if row.below { below(label, &own) } else { label };
     Row {
         amounts: amounts(row.before, row.after),
         margin: String::new(),
         companion: companion(row.before, row.after),
         label,
-        below: lines,
+        below: callers,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn trend_fields<S: Serializer>(
 pub(super) enum PeriodValue {
     Nothing,
     Changes(Growth),
+    Born(Growth),
     Ages(Ages),
 }
 
@@ -60,12 +61,16 @@ impl PeriodValue {
             Period::Between(from, to) => {
                 Self::Changes(growth(from.resolve(duration_ns), to.resolve(duration_ns)))
             }
+            Period::Born(from, to) => {
+                let (from_ns, to_ns) = (from.resolve(duration_ns), to.resolve(duration_ns));
+                Self::Born(snapshot.born(from_ns, to_ns, options.by, &options.filter))
+            }
             Period::Ages => Self::Ages(snapshot.ages(options.by, &options.filter)),
         }
     }
 }
 
-/// The changes of a [`PeriodValue`].
+/// The changes of a [`PeriodValue`], or what was born.
 pub(super) struct ChangesObject<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) options: &'a ReportOptions,

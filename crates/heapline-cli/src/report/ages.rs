@@ -35,8 +35,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         .map(|class| {
             let born = match class.born_ns {
                 Some((from_ns, to_ns)) => {
-                    let from = if from_ns == 0 { "0".to_owned() } else { number::duration(from_ns) };
-                    format!("{from} to {}", number::duration(to_ns))
+                    format!("{} to {}", number::boundary(from_ns), number::boundary(to_ns))
                 }
                 None => "not known".to_owned(),
             };
@@ -78,9 +77,14 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
     if let Some(samples) = snapshot.process().sampling.samples() {
         margin::write_bounds(page, samples);
     }
-    let behind = snapshot.process().duration_ns.saturating_sub(ages.at_ns);
-    if behind > ages.at_ns / 100 && behind > 20_000_000 {
-        let text = format!("as of {}, when the recorder last looked", number::duration(ages.at_ns));
+    write_time(page, snapshot, ages.at_ns);
+}
+
+/// Says when ages were summed if that is not the end.
+pub(super) fn write_time(page: &mut Page, snapshot: &Snapshot, at_ns: u64) {
+    let behind = snapshot.process().duration_ns.saturating_sub(at_ns);
+    if behind > at_ns / 100 && behind > 20_000_000 {
+        let text = format!("as of {}, when the recorder last looked", number::duration(at_ns));
         page.paragraph(Style::Faint, &text, 2);
     }
 }

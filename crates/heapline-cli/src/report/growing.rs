@@ -1,8 +1,9 @@
 //! The groups that grew until the end, fastest first: what a leak looks like.
 
-use heapline_analyze::{Rate, Trends};
+use heapline_analyze::{Rate, Snapshot, Trends};
 
 use super::list::COLUMNS_FOR_MARK;
+use super::names::Names;
 use crate::argument::ReportOptions;
 use crate::label::Label;
 use crate::number;
@@ -13,7 +14,7 @@ use crate::text;
 const MOST: usize = 5;
 
 /// Writes the list; nothing if nothing grew.
-pub(super) fn write(page: &mut Page, trends: &Trends, options: &ReportOptions) {
+pub(super) fn write(page: &mut Page, snapshot: &Snapshot, trends: &Trends, options: &ReportOptions) {
     let growing = trends.growing();
     if growing.is_empty() {
         return;
@@ -47,12 +48,17 @@ pub(super) fn write(page: &mut Page, trends: &Trends, options: &ReportOptions) {
     page.line(&line(Style::Faint, &headings));
     let before: usize = widths.iter().map(|width| width + 2).sum::<usize>() + 2;
     let mark = if page.columns < COLUMNS_FOR_MARK { 0 } else { 4 };
-    for ((group, _), row) in growing.iter().zip(&rows) {
-        let label = Label::new(group, page);
-        let mut spans = line(Style::Plain, row);
+    let name = |page: &mut Page, mut spans: Vec<Span>, label: &Label| {
         spans.push(Span::left(Style::Faint, if mark > 0 { label.mark } else { "" }, mark));
         spans.extend(label.spans(page.columns.saturating_sub(before + mark), None, page.unicode));
         page.line(&spans);
+    };
+    for ((group, _), row) in growing.iter().zip(&rows) {
+        let names = Names::of(page, snapshot, group);
+        name(page, line(Style::Plain, row), &names.label);
+        for caller in &names.callers {
+            name(page, vec![Span::plain(" ".repeat(before))], caller);
+        }
     }
     if shown < growing.len() {
         let more = number::counted((growing.len() - shown) as u64, "more", "more");

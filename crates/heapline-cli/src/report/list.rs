@@ -2,6 +2,7 @@
 
 use heapline_analyze::{Group, GroupBy, Measures, OrderBy, Snapshot, Statistic, Status, Trends, Variances};
 
+use super::names::Names;
 use super::{Measure, margin};
 use crate::argument::ReportOptions;
 use crate::label::Label;
@@ -122,16 +123,7 @@ fn row(
         None => trend.verdict.as_str().to_owned(),
     });
     let value = measure.order.value(&statistic.measures);
-    let mut label = Label::new(&statistic.group, page);
-    let mut below = Vec::new();
-    if let Group::Stack(stack) = statistic.group {
-        let mut frames = snapshot.frames(stack);
-        if let Some(frame) = frames.next() {
-            label = Label::new(&frame, page);
-        }
-        below.extend(frames.by_ref().take(CALLERS_OF_STACK).map(|frame| Label::new(&frame, page)));
-        below.extend(more_callers(page, frames.count() as u64));
-    }
+    let Names { label, callers: below, .. } = Names::of(page, snapshot, &statistic.group);
     Row {
         amount: measure.amount(&statistic.measures),
         margin: margin::relative(measure.order, value, statistic.variances.as_ref()),

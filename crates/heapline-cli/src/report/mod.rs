@@ -7,6 +7,7 @@ mod growing;
 pub(crate) mod heading;
 pub(crate) mod list;
 pub(crate) mod margin;
+pub(crate) mod names;
 mod sparkline;
 pub(crate) mod tree;
 
@@ -53,6 +54,10 @@ fn write_period(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
             let times = Asked::Between(from.resolve(duration_ns), to.resolve(duration_ns));
             changes::write(page, snapshot, options, times);
         }
+        Period::Born(from, to) => {
+            let times = Asked::Born(from.resolve(duration_ns), to.resolve(duration_ns));
+            changes::write(page, snapshot, options, times);
+        }
         Period::Ages => ages::write(page, snapshot, options),
     }
 }
@@ -62,7 +67,7 @@ fn write_run(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
     let trends = snapshot.trends(options.by, &options.filter);
     let top = options.top.unwrap_or(DEFAULT_TOP);
     let biggest = list::write(page, snapshot, options, top, &trends);
-    growing::write(page, &trends, options);
+    growing::write(page, snapshot, &trends, options);
     if let Some(biggest) = biggest {
         tree::write_callers_of_biggest(page, snapshot, options, &biggest);
     }

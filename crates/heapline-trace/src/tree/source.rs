@@ -13,7 +13,7 @@ impl Tree {
         while lines.len() < most && lines.try_reserve(1).is_ok() {
             match node.kind() {
                 Some(NodeKind::Frame) => {
-                    let place = self.table.place_at(node.subject());
+                    let Some(place) = self.table.place_at(node.subject()) else { break };
                     let code = self.codes.get(place.code);
                     let file = code.and_then(|code| self.strings.get(code.filename)).unwrap_or("");
                     lines.push((file, place.line));

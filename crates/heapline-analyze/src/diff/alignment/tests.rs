@@ -87,6 +87,42 @@ fn lines_that_only_one_run_reached_are_not_taken_for_moved_ones() {
     assert_eq!(lines(before, after), [(3, 3), (40, 40), (51, 51)]);
 }
 
+/// The points of a function's lines, given as (line, allocations).
+fn allocating(first_line: u32, lines: &[(u32, u64)]) -> Vec<Point> {
+    let mut points = points(&[(1, first_line, &[])]);
+    points.extend(lines.iter().map(|&(line, count)| Point {
+        line,
+        is_line: true,
+        name: name(1),
+        first_line,
+        allocated: (count * 100 + 1, count),
+    }));
+    points
+}
+
+#[test]
+fn a_line_that_was_moved_past_others_is_found_by_its_allocations() {
+    let pairs = |before: &[Point], after: &[Point]| {
+        let mut pairs = align(before, after, &mut Budget::default());
+        let mut exchanged = align(after, before, &mut Budget::default());
+        exchanged.iter_mut().for_each(|(i, j)| std::mem::swap(i, j));
+        pairs.sort_unstable();
+        exchanged.sort_unstable();
+        assert_eq!(pairs, exchanged, "not symmetric");
+        let of_lines = pairs.into_iter().filter(|&(i, _)| before[i].is_line);
+        of_lines.map(|(i, j)| (before[i].line, after[j].line)).collect::<Vec<_>>()
+    };
+    let before = allocating(2, &[(3, 20), (4, 50)]);
+    assert_eq!(pairs(&before, &allocating(8, &[(10, 50), (11, 20)])), [(3, 11), (4, 10)]);
+    // Nothing else shows that the file was edited: these may be lines of the other run.
+    let before = allocating(2, &[(3, 20), (5, 50), (9, 70)]);
+    let after = allocating(2, &[(5, 50), (7, 20), (9, 70)]);
+    assert_eq!(pairs(&before, &after), [(5, 5), (9, 9)]);
+    // Few allocations are alike by chance.
+    let before = allocating(2, &[(3, 2), (4, 50)]);
+    assert_eq!(pairs(&before, &allocating(8, &[(10, 50), (11, 2)])), [(4, 10)]);
+}
+
 #[test]
 fn lambdas_follow_what_is_around_them() {
     let before: &[(u32, u32, &[u32])] = &[(1, 1, &[2]), (9, 5, &[5]), (9, 10, &[10]), (2, 20, &[21])];

@@ -31,7 +31,7 @@ impl Random {
 impl Model {
     /// What samples at this mean interval tell of it.
     fn sampled(&self, interval: f64, random: &mut Random) -> Self {
-        let mut sampled = Self { seconds: self.seconds, blocks: Vec::new(), interval };
+        let mut sampled = Self { seconds: self.seconds, blocks: Vec::new(), interval, stalls: self.stalls };
         for &(bytes, born_ms, freed_ms) in &self.blocks {
             let probability = 1.0 - (-(bytes as f64) / interval).exp();
             if random.unit() < probability {

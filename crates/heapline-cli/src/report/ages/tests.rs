@@ -16,8 +16,8 @@ fn oldest_first_with_the_biggest_line_of_each() {
         "
 Live, by age
   born                          size  share  blocks  biggest line
-  0 to 5.0 s                500.0 kB    8 %       2  app cache.py:20  Cache.put
-  5.0 s to 10.0 s           500.0 kB    8 %       2  app cache.py:20  Cache.put",
+  0 to 5.00 s               500.0 kB    8 %       2  app cache.py:20  Cache.put
+  5.00 s to 10.0 s          500.0 kB    8 %       2  app cache.py:20  Cache.put",
     );
     for columns in 40..=130 {
         let shown = report(&fixture::service(), &options, &terminal(columns, false, false));

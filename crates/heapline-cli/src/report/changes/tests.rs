@@ -54,10 +54,52 @@ Change from 50.0 s to 50.0 s, by line: +0 B
 }
 
 #[test]
+fn stacks_are_told_by_their_frames() {
+    let period = Period::At(TimePoint::Elapsed(52_000_000_000));
+    let options = ReportOptions { period, by: GroupBy::Stack, top: Some(2), ..ReportOptions::default() };
+    let shown = report(&fixture::service(), &options, &Terminal::plain());
+    assert_shows(
+        shown.split_once("\n\n").expect("a heading").1,
+        "
+Live at 52.0 s, by stack: 10.0 MB
+    size  blocks
+  5.0 MB       1  app load.py:8  load
+                  app app.py:57  main
+  4.0 MB      10  app cache.py:20  Cache.put
+                  app app.py:57  main
+  1.0 MB      10      ... and 1 more
+exact to within 2.0 s
+",
+    );
+}
+
+#[test]
+fn what_was_allocated_in_a_time_and_is_live() {
+    assert_shows(
+        &shown(Period::Born(TimePoint::Part(0.5), TimePoint::Part(0.75))),
+        "
+Allocated from 50.0 s to 1 min 15 s and still live, by line: 500.0 kB
+      size  blocks
+  500.0 kB       5  app app.py:31  handle
+",
+    );
+    let without = report(
+        &fixture::builder(),
+        &ReportOptions {
+            period: Period::Born(TimePoint::Part(0.5), TimePoint::Part(0.75)),
+            ..ReportOptions::default()
+        },
+        &Terminal::plain(),
+    );
+    assert!(without.contains("the capture does not know ages"), "{without}");
+}
+
+#[test]
 fn lists_fit_every_terminal() {
     for columns in 40..=130 {
-        for &by in GroupBy::ALL {
-            let period = Period::Between(TimePoint::Part(0.2), TimePoint::Part(1.0));
+        let times = (TimePoint::Part(0.2), TimePoint::Part(1.0));
+        let periods = [Period::Between(times.0, times.1), Period::Born(times.0, times.1)];
+        for (&by, period) in GroupBy::ALL.iter().flat_map(|by| periods.map(|period| (by, period))) {
             let options = ReportOptions { period, by, top: Some(2), ..ReportOptions::default() };
             let shown = report(&fixture::service(), &options, &terminal(columns, false, false));
             let widest = shown.lines().map(width).max().unwrap_or(0);

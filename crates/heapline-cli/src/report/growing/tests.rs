@@ -1,5 +1,7 @@
 //! Pictures of memory over time, and of what grows.
 
+use heapline_analyze::GroupBy;
+
 use crate::argument::ReportOptions;
 use crate::fixture;
 use crate::report::tests::{assert_shows, report, terminal};
@@ -27,6 +29,21 @@ At the high-water mark, by line
 Growing to the end, by line
      growth  +/-   grown  since
   20.0 kB/s  0 %  2.0 MB      0  app app.py:31  handle
+",
+    );
+}
+
+#[test]
+fn growing_stacks_are_told_by_their_frames() {
+    let options = ReportOptions { by: GroupBy::Stack, ..ReportOptions::default() };
+    let shown = report(&fixture::service(), &options, &Terminal::plain());
+    let (_, growing) = shown.split_once("\n\nGrowing to the end").expect("growth");
+    assert_shows(
+        growing,
+        ", by stack
+     growth  +/-   grown  since
+  20.0 kB/s  0 %  2.0 MB      0  app app.py:31  handle
+                                 app app.py:57  main
 ",
     );
 }
