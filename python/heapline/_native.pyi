@@ -624,6 +624,14 @@ class Sampling:
         Empty if the capture does not say.
         """
 
+    @property
+    def max_overhead(self) -> float | None:
+        """The ``max_overhead`` that was asked for, ``None`` if none was: 0.01 is one percent."""
+
+    @property
+    def max_overhead_out_of_reach(self) -> bool:
+        """Whether no interval that may be chosen kept to that, in the end."""
+
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
@@ -634,6 +642,12 @@ class RecorderCost:
     @property
     def cpu_ns(self) -> int | None:
         """Processor time of the recording, nanoseconds: an estimate."""
+
+    @property
+    def cpu_basis(self) -> Literal["samples", "bursts"] | None:
+        """What that rests on: ``"samples"`` of which one in four was measured, or ``"bursts"`` of allocations and frees
+        that were timed now and then.
+        """
 
     @property
     def process_cpu_ns(self) -> int | None:

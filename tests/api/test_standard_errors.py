@@ -82,6 +82,7 @@ def test_what_is_said_of_samples(captures: tuple[Path, Path]) -> None:
     assert repr(sampling) == f"<Sampling interval_bytes={INTERVAL} sample_count=50>"
     cost = snapshot.recorder_cost
     assert (cost.cpu_ns, cost.process_cpu_ns, cost.share, cost.bytes) == (3_000_000, 600_000_000, 0.005, 70_000)
+    assert cost.cpu_basis == "samples"
     mark = snapshot.totals.high_water_mark_bytes
     bias = math.sqrt(2 * INTERVAL * mark * math.log(100))
     assert abs(snapshot.totals.high_water_mark_bias_bytes - bias) <= 1

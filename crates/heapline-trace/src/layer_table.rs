@@ -36,6 +36,9 @@ pub struct Allocated {
 pub(crate) struct LayerTable {
     open: Vec<Layer>,
     is_empty: bool,
+    /// More than one is open, or [`Self::hold`] says so.
+    are_many: bool,
+    is_held: bool,
     /// Generation of each account, as the tree says.
     generations: *const u32,
     /// What each layer found allocated when it began, by account: later accounts are all its own. Not there if it is not
@@ -50,7 +53,7 @@ impl LayerTable {
         let (mut open, mut before) = (Vec::new(), Vec::new());
         open.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         before.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Self { open, is_empty: true, generations, before })
+        Ok(Self { open, is_empty: true, are_many: false, is_held: false, generations, before })
     }
 
     #[inline(always)]
@@ -58,10 +61,20 @@ impl LayerTable {
         self.is_empty
     }
 
-    /// Whether there is more than one.
+    /// Whether there is more than one, or everything is to take the ways that are taken then.
     #[inline(always)]
     pub(crate) fn are_many(&self) -> bool {
-        self.open.len() > 1
+        self.are_many
+    }
+
+    /// Has everything take the ways that are taken where there is more than one, or not.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+        self.are_many = is_held || self.open.len() > 1;
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -89,18 +102,21 @@ impl LayerTable {
     ) {
         self.open.push(Layer { id, generation, live_bytes, peak_bytes: live_bytes });
         self.is_empty = false;
+        self.hold(self.is_held);
         self.before.extend(before.map(|before| (id, before)));
     }
 
     pub(crate) fn close(&mut self, id: LayerId) {
         self.open.retain(|layer| layer.id != id);
         self.is_empty = self.open.is_empty();
+        self.hold(self.is_held);
         self.before.retain(|(of, _)| *of != id);
     }
 
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
         self.is_empty = true;
+        self.hold(self.is_held);
         self.before.clear();
     }
 

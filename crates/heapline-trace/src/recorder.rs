@@ -7,6 +7,7 @@ use heapline_format::{LossKind, NodeKind, base_tick};
 use crate::birth_table::LiveBlocks;
 use crate::block_table::{Block, BlockTable, Entry};
 use crate::clock;
+use crate::cost_meter::CostMeter;
 use crate::counters::Accounts;
 use crate::environment;
 use crate::errno::preserving_errno;
@@ -15,7 +16,6 @@ use crate::fork;
 use crate::history::History;
 use crate::reference_tracer;
 use crate::remote;
-use crate::sample_filter;
 use crate::sampling_control::SamplingControl;
 use crate::session::Session;
 use crate::thread_local::ThreadLocal;
@@ -30,8 +30,6 @@ const LOOK_INTERVAL: u32 = 256;
 const FINE_NS: u64 = 250_000_000;
 /// When more time than this has passed between two looks, the next ones come sooner.
 const SPARSE_LOOKS_NS: u64 = 8_000_000;
-/// Bytes of live blocks for each byte of slots.
-const SLOT_SHARE: u64 = 4;
 /// The resident set size is read at most this often.
 const RSS_INTERVAL_NS: u64 = 10_000_000;
 
@@ -66,8 +64,10 @@ pub(crate) struct Recorder {
     start_ns: u64,
     /// Base tick that blocks are born in now.
     birth: u32,
-    until_look: u32,
+    pub(crate) until_look: u32,
     look_interval: u32,
+    /// Allocations between the last look and the next.
+    pub(crate) look_distance: u32,
     last_look_ns: u64,
     last_rss_ns: u64,
     /// The block that was allocated last, until an object was made of it.
@@ -78,6 +78,8 @@ pub(crate) struct Recorder {
     overflow_stated: u64,
     /// In sampled recordings.
     pub(crate) sampling: Option<SamplingControl>,
+    /// In exact ones.
+    pub(crate) meter: CostMeter,
 }
 
 impl Recorder {
@@ -101,12 +103,14 @@ impl Recorder {
             birth: 0,
             until_look: 1,
             look_interval: 1,
+            look_distance: 1,
             last_look_ns: start_ns,
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
             overflow_stated: 0,
             sampling: None,
+            meter: CostMeter::new(clock::process_cpu_ns(), 0),
         }
     }
 
@@ -394,33 +398,13 @@ impl Recorder {
             passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
             _ => {}
         }
-        self.until_look = self.look_interval;
+        self.look_distance = self.meter.looked(self.look_distance, self.look_interval);
+        self.until_look = self.look_distance;
         if now != self.last_look_ns {
             self.last_look_ns = now;
-            self.note_time(now);
+            self.measured(|recorder| recorder.note_time(now));
         }
-    }
-
-    /// States what the recorder takes of memory and, as far as it is known, of processor time.
-    fn note_cost(&mut self, blocks: LiveBlocks<'_>, elapsed: u64) {
-        let (samples, bytes) = blocks.tracked.extent();
-        let bytes = (bytes + self.tree.memory_bytes()) as u64;
-        // SAFETY: the header is mapped as long as the capture.
-        let header = unsafe { &mut *self.tree.capture.header() };
-        if let Some(sampling) = &mut self.sampling {
-            header.own_bytes = bytes + sample_filter::BYTES as u64;
-            sampling.note(&self.tree.capture, elapsed, samples);
-        } else {
-            // Slots: their pages stay when blocks are freed.
-            header.own_bytes = bytes + header.high_water_mark_bytes / SLOT_SHARE;
-        }
-    }
-
-    /// A sample was booked, or there was a look without one; it has taken so long, if that was measured.
-    pub(crate) fn sampling_took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
-        if let Some(sampling) = &mut self.sampling {
-            sampling.took(nanoseconds, weight);
-        }
+        self.begin_burst();
     }
 
     /// Brings everything that depends on the time up to date.
@@ -462,7 +446,8 @@ impl Recorder {
         // SAFETY: the header is mapped as long as the capture.
         let elapsed = unsafe { (*self.tree.capture.header()).now_ns };
         let sum = if ended { History::finish } else { History::sum_ages };
-        sum(&mut self.history, &mut self.tree, blocks, elapsed);
+        self.measured(|recorder| sum(&mut recorder.history, &mut recorder.tree, blocks, elapsed));
+        self.note_own_time();
     }
 
     /// If the map of the capture has failed the recording ends here: hooks pass everything through.

@@ -138,12 +138,27 @@ proptest! {
 #[test]
 fn bounds_are_told_from_the_widest_interval() {
     let interval = |time_ns, interval_bytes| SamplingInterval { time_ns, interval_bytes };
-    let samples = Samples::new(1000, 50, vec![interval(0, 500), interval(7, 4000), interval(9, 1000)]);
+    let header =
+        |sampling_interval, sample_count| Header { sampling_interval, sample_count, ..Header::default() };
+    let samples =
+        Samples::new(&header(1000, 50), vec![interval(0, 500), interval(7, 4000), interval(9, 1000)]);
     assert_eq!((samples.interval_bytes, samples.widest_interval_bytes), (1000, 4000));
     assert_eq!(samples.most_standard_error_bytes(1_000_000), 63_246);
     // sqrt(2 * 4000 * 1e6 * ln 100)
     assert_eq!(samples.high_water_mark_bias_bytes(1_000_000), 191_941);
-    let none = Samples::new(0, 0, vec![]);
+    let none = Samples::new(&header(0, 0), vec![]);
     assert_eq!((none.widest_interval_bytes, none.high_water_mark_bias_bytes(1 << 40)), (1, 0));
-    assert_eq!(Samples::new(u64::MAX, u64::MAX, vec![]).high_water_mark_bias_bytes(u64::MAX), u64::MAX);
+    let all = Samples::new(&header(u64::MAX, u64::MAX), vec![]);
+    assert_eq!(all.high_water_mark_bias_bytes(u64::MAX), u64::MAX);
+}
+
+#[test]
+fn a_share_that_no_interval_keeps_to_is_told_only_where_one_was_given() {
+    let samples = |most_overhead_ppm, flags| {
+        let samples = Samples::new(&Header { most_overhead_ppm, flags, ..Header::default() }, vec![]);
+        (samples.max_overhead, samples.max_overhead_out_of_reach)
+    };
+    assert_eq!(samples(0, OVERHEAD_FLAG), (None, false));
+    assert_eq!(samples(5000, 0), (Some(0.005), false));
+    assert_eq!(samples(5000, OVERHEAD_FLAG), (Some(0.005), true));
 }
