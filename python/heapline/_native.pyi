@@ -488,7 +488,7 @@ class Difference:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class CallTree(_Measures):
+class CallTree(_Estimates):
     """An entry of a tree of callers or callees, with its children. Immutable.
 
     What neither the children nor ``folded`` account for is the entry's own: stacks that begin here in a tree of
@@ -826,6 +826,13 @@ class LiveChange:
     def live_count(self) -> int:
         """Change of live blocks."""
 
+    @property
+    def live_bytes_standard_error_bound(self) -> int | None:
+        """The most that the standard error of ``live_bytes`` can be, in bytes.
+
+        ``None`` if that is exact, or if not every change until then is known by its own stack.
+        """
+
 @final
 class Growth:
     """How live memory changed between two times: those of the recorder's notes before the ones asked for. Immutable."""
@@ -869,6 +876,10 @@ class AgeClass:
     @property
     def live_count(self) -> int:
         """Live blocks."""
+
+    @property
+    def live_bytes_standard_error_bound(self) -> int | None:
+        """The most that the standard error of ``live_bytes`` can be, in bytes; ``None`` if that is exact."""
 
     @property
     def biggest(self) -> Site | None:

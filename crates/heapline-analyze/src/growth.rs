@@ -3,6 +3,7 @@
 use crate::filter::Filter;
 use crate::group::{Group, GroupBy};
 use crate::grouping::Grouping;
+use crate::history::NodeChange;
 use crate::snapshot::Snapshot;
 
 /// How live memory changed in a group between two times.
@@ -16,6 +17,9 @@ pub struct LiveChange {
     pub live_bytes: i64,
     /// LiveChange of live blocks.
     pub live_count: i64,
+    /// The most that the standard error of `live_bytes` can be. `None` if that is exact, or if not every change until then
+    /// is known by its own stack: then nobody knows what was live here.
+    pub bytes_error_bound: Option<u64>,
 }
 
 /// How live memory changed between two times.
@@ -60,6 +64,9 @@ impl Snapshot {
         let mut grouping = Grouping::new(tree, group_by);
         let mut sums: Vec<[(i64, i64); 2]> = Vec::new();
         let mut is_exact = true;
+        // Where groups are threads, below a node is in the same group unless it is the root of all.
+        let is_below =
+            |change: &NodeChange| change.below && (group_by != GroupBy::Thread || change.node == 0);
         for change in &changes[first..end] {
             is_exact &= !change.below;
             if !allowed[tree.place_of[change.node as usize] as usize] {
@@ -69,17 +76,32 @@ impl Snapshot {
             if row == sums.len() {
                 sums.push([(0, 0); 2]);
             }
-            // Where groups are threads, below a node is in the same group unless it is the root of all.
-            let below = change.below && (group_by != GroupBy::Thread || change.node == 0);
-            let (bytes, count) = &mut sums[row][usize::from(below)];
+            let (bytes, count) = &mut sums[row][usize::from(is_below(change))];
             *bytes = bytes.saturating_add(change.live_bytes);
             *count = count.saturating_add(change.live_count.into());
+        }
+        // What was live at the first time, of groups that changed since.
+        let samples = self.process.sampling.samples().filter(|_| !changes[..end].iter().any(is_below));
+        let mut before = vec![0_i64; if samples.is_some() { sums.len() } else { 0 }];
+        for change in if samples.is_some() { &changes[..first] } else { &[] } {
+            if allowed[tree.place_of[change.node as usize] as usize]
+                && let Some(bytes) = before.get_mut(grouping.row(change.node))
+            {
+                *bytes = bytes.saturating_add(change.live_bytes);
+            }
         }
         let mut rows = Vec::new();
         for (row, both) in sums.into_iter().enumerate() {
             for (below, (live_bytes, live_count)) in [(false, both[0]), (true, both[1])] {
                 if live_bytes != 0 || live_count != 0 {
-                    rows.push(LiveChange { group: grouping.group(row), below, live_bytes, live_count });
+                    // Blocks that were live at one of the times only are not more than what was live at both together.
+                    let bytes_error_bound = samples.map(|samples| {
+                        let after = before[row].saturating_add(live_bytes);
+                        let bytes = before[row].unsigned_abs().saturating_add(after.unsigned_abs());
+                        samples.most_standard_error_bytes(bytes)
+                    });
+                    let group = grouping.group(row);
+                    rows.push(LiveChange { group, below, live_bytes, live_count, bytes_error_bound });
                 }
             }
         }

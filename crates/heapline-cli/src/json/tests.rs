@@ -325,3 +325,32 @@ fn what_no_frame_can_be_named_for_has_the_same_keys() {
     let by_thread = ReportOptions { by: GroupBy::Thread, ..ReportOptions::default() };
     assert!(report(&snapshot, &by_thread)["sites"][0]["thread"].is_string());
 }
+
+#[test]
+fn estimates_of_a_time_have_bounds_and_exact_numbers_none() {
+    use crate::argument::Period;
+    const BOUND: &str = "live_bytes_standard_error_bound";
+    let at = Period::At("50%".parse().expect("a time"));
+    let mut capture = fixture::service();
+    let lists = |capture: &_, period, list: &str| {
+        let options = ReportOptions { period, ..ReportOptions::default() };
+        let report = report(&fixture::snapshot(capture), &options);
+        let [object, rows] = match list {
+            "changes" => ["changes", "sites"],
+            _ => ["ages", "classes"],
+        };
+        report[object][rows].as_array().expect("a list").clone()
+    };
+    for (period, list) in [(at, "changes"), (Period::Ages, "ages")] {
+        let rows = lists(&capture, period, list);
+        assert!(!rows.is_empty() && rows.iter().all(|row| row.get(BOUND).is_none()), "{rows:?}");
+    }
+    capture.sample(0, 40_000);
+    for (period, list) in [(at, "changes"), (Period::Ages, "ages")] {
+        for row in lists(&capture, period, list) {
+            let most = (40_000.0 * row["live_bytes"].as_f64().expect("bytes")).sqrt().round() as u64;
+            let expected = if row["below"] == json!(true) { json!(null) } else { json!(most) };
+            assert_eq!(row[BOUND], expected, "{row}");
+        }
+    }
+}
