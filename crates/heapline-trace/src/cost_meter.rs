@@ -8,14 +8,19 @@
 //!
 //! The first event of each kind is not counted: it finds its code outside of the processor's caches, which is not
 //! usual. Events that make nodes are measured one and all, as passes are. Frees have no countdown, but how many there
-//! were is known from how many blocks are live. Nobody sees a clock in a stretch of the program that only frees.
+//! were is known from how many blocks are live. [`FREES`] of them are timed from each burst on, whenever they come, and
+//! stand for those that follow: a program may do nothing but free for a while.
 
 /// Allocations of a burst.
 const BURST: u32 = 4;
 /// It ends after so many events even if few of them are allocations.
 const MOST_EVENTS: u32 = 48;
-/// Bursts are this part of all allocations apart, and at least and at most so many.
-const GAP_PART: u64 = 8;
+/// Frees that are timed from the begin of a burst on, however late they come.
+const FREES: u32 = 8;
+/// Where frees stand for more than so many the one that took longest is left out.
+const MANY_FREES: u64 = 16_384;
+/// Bursts are this part of all allocations apart, but at least and at most so many.
+const GAP_PART: u64 = 4;
 const LEAST_GAP: u64 = 64;
 const MOST_GAP: u64 = 4096;
 /// What takes longer was interrupted, or does what is measured elsewhere.
@@ -23,7 +28,7 @@ const LONG_NS: u64 = 5000;
 /// What an event takes beside what the clock sees: the hook around it.
 const HOOK_NS: f64 = 1.0;
 /// What the interpreter's calls of a reference tracer take for an object that is made and ended.
-const TRACER_NS: f64 = 4.0;
+const TRACER_NS: f64 = 2.0;
 /// What a look at the clock takes.
 const LOOK_NS: u64 = 20;
 /// Times that the clock is read for an event.
@@ -36,6 +41,15 @@ pub(crate) enum Event {
     Free,
     /// A live block changes its account.
     Move,
+}
+
+/// Which events are to be timed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Timing {
+    #[default]
+    Nothing,
+    Frees,
+    Everything,
 }
 
 /// How long an event took.
@@ -61,6 +75,33 @@ impl Sum {
     }
 }
 
+/// Frees that were timed after each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frees {
+    seen: u32,
+    timed: Sum,
+    longest_ns: f64,
+}
+
+impl Frees {
+    fn add(&mut self, ns: f64) {
+        self.timed.count += 1.0;
+        self.timed.ns += ns;
+        self.longest_ns = self.longest_ns.max(ns);
+    }
+
+    /// What so many frees take that these stand for. One of few must not decide for very many.
+    fn cost_ns(&self, frees: u64) -> f64 {
+        let Sum { count, ns } = self.timed;
+        let mean = if frees > MANY_FREES && count > 2.0 {
+            Sum { count: count - 1.0, ns: ns - self.longest_ns }.mean_ns()
+        } else {
+            self.timed.mean_ns()
+        };
+        frees as f64 * mean
+    }
+}
+
 /// Estimates the cost of an exact recording.
 #[derive(Debug)]
 pub(crate) struct CostMeter {
@@ -82,6 +123,12 @@ pub(crate) struct CostMeter {
     burst: [Sum; 3],
     /// All bursts, with what they stand for.
     all: [Sum; 3],
+    /// Frees that are being timed, and the ones before them. These stand for all since there were so many of them, and
+    /// all before took so long.
+    next_frees: Frees,
+    frees: Frees,
+    frees_at: u64,
+    frees_ns: f64,
 }
 
 impl CostMeter {
@@ -102,6 +149,10 @@ impl CostMeter {
             seen: [0; 3],
             burst: [Sum::default(); 3],
             all: [Sum::default(); 3],
+            next_frees: Frees { seen: FREES, ..Frees::default() },
+            frees: Frees::default(),
+            frees_at: 0,
+            frees_ns: 0.0,
         }
     }
 
@@ -132,7 +183,24 @@ impl CostMeter {
         }
         (self.allocations_left, self.events_left) = (BURST, MOST_EVENTS);
         (self.seen, self.burst) = ([0; 3], [Sum::default(); 3]);
+        if self.next_frees.seen == FREES {
+            self.next_frees = Frees::default();
+        }
         true
+    }
+
+    /// What is to be timed now.
+    pub(crate) fn timing(&self) -> Timing {
+        match (self.events_left > 0, self.next_frees.seen < FREES) {
+            (true, _) => Timing::Everything,
+            (false, true) => Timing::Frees,
+            (false, false) => Timing::Nothing,
+        }
+    }
+
+    /// How many frees there were, so many allocations after the last look, with so many blocks live.
+    fn frees(&self, allocations: u32, live_count: u64) -> u64 {
+        (self.allocations + u64::from(allocations) + self.start_live_count).saturating_sub(live_count)
     }
 
     /// Something was measured that always is.
@@ -140,27 +208,45 @@ impl CostMeter {
         self.work_ns += nanoseconds;
     }
 
-    /// An event of the burst that is going on was timed. Whether the burst goes on.
-    pub(crate) fn timed(&mut self, event: Event, time: Time) -> bool {
+    /// An event was timed, so many allocations after the last look, with so many blocks live.
+    pub(crate) fn timed(&mut self, event: Event, time: Time, allocations: u32, live_count: u64) {
+        self.work_ns += READS * time.clock_ns.min(LONG_NS);
+        let ns = time.took_ns as f64 - time.clock_ns as f64 + HOOK_NS;
+        let counts = !time.is_mixed && time.took_ns.max(time.clock_ns) < LONG_NS;
+        if event == Event::Free && self.next_frees.seen < FREES {
+            let is_first = self.next_frees.seen == 0;
+            self.next_frees.seen += 1;
+            if counts && !is_first {
+                self.next_frees.add(ns);
+            }
+            if self.next_frees.seen == FREES && self.next_frees.timed.count > 0.0 {
+                let frees = self.frees(allocations, live_count);
+                let before = if self.frees_at == 0 { self.next_frees } else { self.frees };
+                self.frees_ns += before.cost_ns(frees.saturating_sub(self.frees_at));
+                (self.frees, self.frees_at) = (self.next_frees, frees);
+            }
+        }
+        if self.events_left == 0 {
+            return;
+        }
         let kind = event as usize;
         let is_first = self.seen[kind] == 0;
         self.seen[kind] += 1;
-        self.work_ns += READS * time.clock_ns.min(LONG_NS);
-        if !is_first && !time.is_mixed && time.took_ns.max(time.clock_ns) < LONG_NS {
+        if counts && !is_first {
             self.burst[kind].count += 1.0;
-            self.burst[kind].ns += time.took_ns as f64 - time.clock_ns as f64 + HOOK_NS;
+            self.burst[kind].ns += ns;
         }
         self.events_left -= 1;
         self.allocations_left -= u32::from(event == Event::Allocation);
-        let goes_on = self.allocations_left > 0 && self.events_left > 0;
-        if !goes_on {
+        if self.allocations_left == 0 {
+            self.events_left = 0;
+        }
+        if self.events_left == 0 {
             self.end();
         }
-        goes_on
     }
 
     fn end(&mut self) {
-        self.events_left = 0;
         let passed = self.allocations - self.burst_at;
         let weight = passed as f64 / f64::from(self.seen[Event::Allocation as usize].max(1));
         for (all, burst) in self.all.iter_mut().zip(self.burst) {
@@ -175,14 +261,20 @@ impl CostMeter {
     /// What everything has taken until now, so many allocations after the last look, with so many blocks live; whether
     /// the interpreter tells of objects.
     pub(crate) fn cost_ns(&self, allocations: u32, live_count: u64, traces_references: bool) -> u64 {
+        let frees = self.frees(allocations, live_count);
         let allocations = self.allocations + u64::from(allocations);
-        let frees = (allocations + self.start_live_count).saturating_sub(live_count);
         let [allocation, free, moved] = self.all;
+        // Too few frees for a batch of them: what was seen in bursts.
+        let frees_ns = if self.frees_at == 0 {
+            frees as f64 * free.mean_ns()
+        } else {
+            self.frees_ns + self.frees.cost_ns(frees.saturating_sub(self.frees_at))
+        };
         let moves =
             if allocation.count > 0.0 { moved.count / allocation.count * allocations as f64 } else { 0.0 };
         let tracer_ns = if traces_references { TRACER_NS } else { 0.0 };
         let events_ns = allocations as f64 * (allocation.mean_ns() + tracer_ns)
-            + frees as f64 * free.mean_ns()
+            + frees_ns
             + moves * (moved.mean_ns() + tracer_ns);
         self.work_ns + self.looks * LOOK_NS + events_ns as u64
     }
@@ -194,98 +286,4 @@ impl CostMeter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CLOCK_NS: u64 = 25;
-
-    /// A program of which each 64th allocation is dear, and two in three are followed by a free: where it starts does
-    /// not matter, although its pattern fits the distances of looks.
-    fn estimate(shift: u64, dear_ns: u64) -> (u64, u64) {
-        let mut meter = CostMeter::new(0, 0);
-        let (mut until_look, mut distance, mut interval) = (1, 1, 1_u32);
-        let (mut truth, mut live, mut is_on) = (0.0, 0_u64, false);
-        let time = |ns: u64| Time { took_ns: ns + CLOCK_NS, clock_ns: CLOCK_NS, is_mixed: false };
-        for number in 0..2_000_000_u64 {
-            let cost = if (number + shift).is_multiple_of(64) { dear_ns } else { 10 };
-            truth += cost as f64 + HOOK_NS;
-            live += 1;
-            if is_on {
-                is_on = meter.timed(Event::Allocation, time(cost));
-            }
-            until_look -= 1;
-            if until_look == 0 {
-                interval = (interval * 2).min(256);
-                distance = meter.looked(distance, interval);
-                until_look = distance;
-                is_on = is_on || meter.begins();
-            }
-            if number % 3 != 0 {
-                truth += 5.0 + HOOK_NS;
-                live -= 1;
-                if is_on {
-                    is_on = meter.timed(Event::Free, time(5));
-                }
-            }
-        }
-        let known = meter.work_ns + meter.looks * LOOK_NS;
-        (truth as u64, meter.cost_ns(distance - until_look, live, false) - known)
-    }
-
-    #[test]
-    fn a_pattern_of_the_program_is_neither_always_seen_nor_never() {
-        for shift in 0..64 {
-            let (truth, stated) = estimate(shift, 1000);
-            let ratio = stated as f64 / truth as f64;
-            // A third and more of the cost is that of the dear ones: without them 0.5, and with nothing else 30.
-            assert!((0.6..1.5).contains(&ratio), "{stated} of {truth} with a shift of {shift}");
-        }
-    }
-
-    #[test]
-    fn interruptions_and_what_is_measured_elsewhere_are_left_out() {
-        let mut meter = CostMeter::new(0, 0);
-        let mut seen = 0;
-        for round in 0..1000_u64 {
-            meter.looked(256, 256);
-            let mut goes_on = meter.begins();
-            while goes_on {
-                seen += 1;
-                let usual = Time { took_ns: 45, clock_ns: CLOCK_NS, is_mixed: false };
-                let time = match seen % 7 {
-                    0 => Time { took_ns: 4_000_000, ..usual },
-                    1 => Time { clock_ns: 30_000, ..usual },
-                    2 => Time { took_ns: 2000, is_mixed: true, ..usual },
-                    _ => usual,
-                };
-                goes_on = meter.timed(Event::Allocation, time);
-            }
-            assert_eq!(meter.allocations, (round + 1) * 256);
-        }
-        assert!(seen > 300, "{seen}");
-        meter.work_ns = 0;
-        let stated = meter.cost_ns(0, 256_000, false) - meter.looks * LOOK_NS;
-        assert_eq!(stated, 256_000 * (20 + HOOK_NS as u64));
-    }
-
-    #[test]
-    fn a_burst_ends_where_a_program_only_frees() {
-        let mut meter = CostMeter::new(0, 1_000_000);
-        meter.looked(256, 256);
-        assert!(meter.begins() && !meter.begins(), "one at a time");
-        let time = Time { took_ns: 40, clock_ns: CLOCK_NS, is_mixed: false };
-        let events = (1..).find(|_| !meter.timed(Event::Free, time));
-        assert_eq!(events, Some(MOST_EVENTS));
-        meter.work_ns = 0;
-        let stated = meter.cost_ns(0, 0, false) - LOOK_NS;
-        assert_eq!(stated, 1_000_256 * (15 + HOOK_NS as u64), "frees are known from what is live");
-    }
-
-    #[test]
-    fn nothing_timed_is_nothing_stated_but_what_was_measured() {
-        let mut meter = CostMeter::new(1000, 0);
-        meter.took(70);
-        assert_eq!((meter.cost_ns(5, 5, false), meter.since_start_ns(1500)), (70, 500));
-        assert_eq!(meter.cost_ns(5, 5, true), 70 + 5 * TRACER_NS as u64);
-    }
-}
+mod tests;

@@ -145,7 +145,7 @@ impl Accounts {
     #[inline(always)]
     pub(crate) fn is_usual_free(&self) -> bool {
         // SAFETY: the constructor's caller vouches for the header.
-        self.is_usual() && unsafe { (*self.header).at_high_water_mark == 0 }
+        !self.layers.are_many_to_frees() && unsafe { (*self.header).at_high_water_mark == 0 }
     }
 
     #[inline(always)]

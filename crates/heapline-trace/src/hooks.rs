@@ -260,7 +260,7 @@ fn free_slowly<const DOMAIN: usize, const V: usize>(address: *mut c_void) {
             Caller::Main(_) => unsafe {
                 let recorder = (*session).recorder.get();
                 let book = || (*recorder).freed((*session).blocks.take(address as usize));
-                if (*recorder).is_timed() {
+                if (*recorder).are_frees_timed() {
                     own_cost::time(recorder, Event::Free, || {
                         if !fast_path::freed::<V>(address as usize, DOMAIN != RAW) {
                             book();

@@ -7,6 +7,8 @@
 
 use std::io;
 
+use crate::cost_meter::Timing;
+
 /// Number of a layer, never used twice in a process.
 pub type LayerId = u32;
 
@@ -36,9 +38,10 @@ pub struct Allocated {
 pub(crate) struct LayerTable {
     open: Vec<Layer>,
     is_empty: bool,
-    /// More than one is open, or [`Self::hold`] says so.
+    /// More than one is open, or [`Self::hold`] has everything take the ways that are taken then; or frees alone.
     are_many: bool,
-    is_held: bool,
+    are_many_to_frees: bool,
+    held: Timing,
     /// Generation of each account, as the tree says.
     generations: *const u32,
     /// What each layer found allocated when it began, by account: later accounts are all its own. Not there if it is not
@@ -53,7 +56,15 @@ impl LayerTable {
         let (mut open, mut before) = (Vec::new(), Vec::new());
         open.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         before.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Self { open, is_empty: true, are_many: false, is_held: false, generations, before })
+        Ok(Self {
+            open,
+            is_empty: true,
+            are_many: false,
+            are_many_to_frees: false,
+            held: Timing::Nothing,
+            generations,
+            before,
+        })
     }
 
     #[inline(always)]
@@ -67,14 +78,22 @@ impl LayerTable {
         self.are_many
     }
 
-    /// Has everything take the ways that are taken where there is more than one, or not.
-    pub(crate) fn hold(&mut self, is_held: bool) {
-        self.is_held = is_held;
-        self.are_many = is_held || self.open.len() > 1;
+    /// The same for frees.
+    #[inline(always)]
+    pub(crate) fn are_many_to_frees(&self) -> bool {
+        self.are_many_to_frees
     }
 
-    pub(crate) fn is_held(&self) -> bool {
-        self.is_held
+    /// Has these events take the ways that are taken where there is more than one.
+    pub(crate) fn hold(&mut self, held: Timing) {
+        self.held = held;
+        self.are_many = self.open.len() > 1 || held == Timing::Everything;
+        self.are_many_to_frees = self.are_many || held == Timing::Frees;
+    }
+
+    /// What [`Self::hold`] was told.
+    pub(crate) fn held(&self) -> Timing {
+        self.held
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -102,21 +121,21 @@ impl LayerTable {
     ) {
         self.open.push(Layer { id, generation, live_bytes, peak_bytes: live_bytes });
         self.is_empty = false;
-        self.hold(self.is_held);
+        self.hold(self.held);
         self.before.extend(before.map(|before| (id, before)));
     }
 
     pub(crate) fn close(&mut self, id: LayerId) {
         self.open.retain(|layer| layer.id != id);
         self.is_empty = self.open.is_empty();
-        self.hold(self.is_held);
+        self.hold(self.held);
         self.before.retain(|(of, _)| *of != id);
     }
 
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
         self.is_empty = true;
-        self.hold(self.is_held);
+        self.hold(self.held);
         self.before.clear();
     }
 

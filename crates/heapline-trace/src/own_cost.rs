@@ -2,7 +2,7 @@
 
 use crate::birth_table::LiveBlocks;
 use crate::clock;
-use crate::cost_meter::{CostMeter, Event, Time};
+use crate::cost_meter::{CostMeter, Event, Time, Timing};
 use crate::recorder::Recorder;
 use crate::sample_filter;
 use crate::weight::Weight;
@@ -49,7 +49,7 @@ impl Recorder {
         let live_count = unsafe { (*self.tree.capture.header()).live_count };
         self.meter = CostMeter::new(clock::process_cpu_ns(), live_count);
         self.tree.forget_making();
-        self.accounts.layers.hold(false);
+        self.accounts.layers.hold(Timing::Nothing);
     }
 
     /// Does something that is measured whenever it is done, but in sampled recordings, which measure it elsewhere.
@@ -64,14 +64,19 @@ impl Recorder {
     /// Begins to time what happens if it is time for that, see [`crate::cost_meter`].
     pub(crate) fn begin_burst(&mut self) {
         if self.sampling.is_none() && self.meter.begins() {
-            self.accounts.layers.hold(true);
+            self.accounts.layers.hold(self.meter.timing());
         }
     }
 
     /// Whether what happens is timed now.
     #[inline(always)]
     pub(crate) fn is_timed(&self) -> bool {
-        self.accounts.layers.is_held()
+        self.accounts.layers.held() == Timing::Everything
+    }
+
+    /// Whether frees are.
+    pub(crate) fn are_frees_timed(&self) -> bool {
+        self.accounts.layers.held() != Timing::Nothing
     }
 
     /// A sample was booked, or there was a look without one; it has taken so long, if that was measured.
@@ -82,14 +87,14 @@ impl Recorder {
     }
 }
 
-/// Books an event while [`Recorder::is_timed`], by the way that it usually takes, and times that.
+/// Books an event that is to be timed, by the way that it usually takes, and times that.
 ///
 /// # Safety
 /// The caller holds the main interpreter's GIL, and the session that the recorder belongs to stays.
 pub(crate) unsafe fn time(recorder: *mut Recorder, event: Event, book: impl FnOnce()) {
     // SAFETY: as the caller promises; no reference is kept while `book` uses the recorder.
     let (looks, making_ns) = unsafe {
-        (*recorder).accounts.layers.hold(false);
+        (*recorder).accounts.layers.hold(Timing::Nothing);
         ((*recorder).meter.looks(), (*recorder).tree.making_ns())
     };
     let first = clock::exact_ns();
@@ -100,7 +105,11 @@ pub(crate) unsafe fn time(recorder: *mut Recorder, event: Event, book: impl FnOn
     unsafe {
         let is_mixed = (*recorder).meter.looks() != looks || (*recorder).tree.making_ns() != making_ns;
         let (took_ns, clock_ns) = (ended.saturating_sub(began), began.saturating_sub(first));
-        let goes_on = (*recorder).meter.timed(event, Time { took_ns, clock_ns, is_mixed });
-        (*recorder).accounts.layers.hold(goes_on);
+        let since_look = (*recorder).look_distance.saturating_sub((*recorder).until_look);
+        let live_count = (*(*recorder).tree.capture.header()).live_count;
+        let meter = &mut (*recorder).meter;
+        meter.timed(event, Time { took_ns, clock_ns, is_mixed }, since_look, live_count);
+        let timing = meter.timing();
+        (*recorder).accounts.layers.hold(timing);
     }
 }
