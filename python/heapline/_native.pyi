@@ -506,7 +506,7 @@ class Difference:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class CallTree(_Measures):
+class CallTree(_Estimates):
     """An entry of a tree of callers or callees, with its children. Immutable.
 
     What neither the children nor ``folded`` account for is the entry's own: stacks that begin here in a tree of
@@ -642,6 +642,14 @@ class Sampling:
         Empty if the capture does not say.
         """
 
+    @property
+    def max_overhead(self) -> float | None:
+        """The ``max_overhead`` that was asked for, ``None`` if none was: 0.01 is one percent."""
+
+    @property
+    def max_overhead_out_of_reach(self) -> bool:
+        """Whether no interval that may be chosen kept to that, in the end."""
+
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
@@ -652,6 +660,12 @@ class RecorderCost:
     @property
     def cpu_ns(self) -> int | None:
         """Processor time of the recording, nanoseconds: an estimate."""
+
+    @property
+    def cpu_basis(self) -> Literal["samples", "bursts"] | None:
+        """What that rests on: ``"samples"`` of which one in four was measured, or ``"bursts"`` of allocations and frees
+        that were timed now and then.
+        """
 
     @property
     def process_cpu_ns(self) -> int | None:
@@ -834,6 +848,13 @@ class LiveChange:
     def live_count(self) -> int:
         """Change of live blocks."""
 
+    @property
+    def live_bytes_standard_error_bound(self) -> int | None:
+        """The most that the standard error of ``live_bytes`` can be, in bytes.
+
+        ``None`` if that is exact, or if not every change until then is known by its own stack.
+        """
+
 @final
 class Growth:
     """How live memory changed between two times: those of the recorder's notes before the ones asked for. Immutable."""
@@ -877,6 +898,10 @@ class AgeClass:
     @property
     def live_count(self) -> int:
         """Live blocks."""
+
+    @property
+    def live_bytes_standard_error_bound(self) -> int | None:
+        """The most that the standard error of ``live_bytes`` can be, in bytes; ``None`` if that is exact."""
 
     @property
     def biggest(self) -> Site | None:

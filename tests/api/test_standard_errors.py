@@ -82,6 +82,7 @@ def test_what_is_said_of_samples(captures: tuple[Path, Path]) -> None:
     assert repr(sampling) == f"<Sampling interval_bytes={INTERVAL} sample_count=50>"
     cost = snapshot.recorder_cost
     assert (cost.cpu_ns, cost.process_cpu_ns, cost.share, cost.bytes) == (3_000_000, 600_000_000, 0.005, 70_000)
+    assert cost.cpu_basis == "samples"
     mark = snapshot.totals.high_water_mark_bytes
     bias = math.sqrt(2 * INTERVAL * mark * math.log(100))
     assert abs(snapshot.totals.high_water_mark_bias_bytes - bias) <= 1
@@ -126,3 +127,30 @@ def test_reports_show_errors(captures: tuple[Path, Path]) -> None:
     assert "sampled every 64 KiB" in sampled
     assert "estimates from 50 samples" in sampled
     assert "recorder's own cost: <10 ms of 600 ms CPU time (0.5 %), 70.0 kB of memory" in sampled
+
+
+def test_trees_have_the_errors_of_their_stacks(captures: tuple[Path, Path]) -> None:
+    exact, sampled = map(heapline.load, captures)
+    rows = sampled.statistics(top=1)
+    tree = sampled.callers(rows[0])
+    assert errors_of(tree) == errors_of(rows[0])
+    assert tree.children
+    for child in tree.children:
+        assert 0 < (child.live_bytes_standard_error or 0) <= (tree.live_bytes_standard_error or 0)
+    assert None not in errors_of(sampled.callees(rows[0]))
+    assert errors_of(exact.callers(exact.statistics(top=1)[0])) == [None] * 6
+
+
+def test_estimates_of_a_time_have_bounds(captures: tuple[Path, Path]) -> None:
+    exact, sampled = map(heapline.load, captures)
+    for snapshot in (exact, sampled):
+        ages, changes = snapshot.ages().classes, snapshot.live_at("100%").changes
+        rows: list[heapline.AgeClass | heapline.LiveChange] = [*ages, *changes]
+        assert rows
+        for row in rows:
+            bound = row.live_bytes_standard_error_bound
+            if bound is None:
+                assert not (snapshot.is_sampled and isinstance(row, heapline.AgeClass))
+                continue
+            assert snapshot.is_sampled
+            assert abs(bound - math.sqrt(INTERVAL * row.live_bytes)) <= 1, row

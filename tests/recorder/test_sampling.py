@@ -227,3 +227,26 @@ def test_a_killed_program_leaves_its_capture(run_recorded: Execute, script: Scri
 @pytest.mark.parametrize("direction", ["wider", "narrower"])
 def test_the_interval_follows_the_cost(run_program: Callable[..., list[str]], direction: str) -> None:
     assert run_program("overhead.py", direction) == [direction, "listed", "right"]
+
+
+def test_a_share_that_no_interval_keeps_to_is_told(run_plainly: Execute, script: Script, tmp_path: Path) -> None:
+    capture = tmp_path / "a.heapline"
+    # Counting down alone takes more than a millionth of a program that does nothing but allocate. A decision is made
+    # after so many samples and so much time.
+    source = f"""
+import heapline, time
+heapline.start({str(capture)!r}, sampling_interval=65536, max_overhead=1e-6)
+assert heapline.snapshot().sampling.max_overhead_out_of_reach is False
+for _ in range(1000):
+    kept = [[number] for number in range(100_000)]
+    if heapline.snapshot().sampling.max_overhead_out_of_reach:
+        break
+else:
+    raise SystemExit("nothing is said")
+print(heapline.stop().sampling.max_overhead)
+"""
+    finished = run_plainly([script(source)])
+    assert (finished.status, finished.out) == (0, b"1e-06\n"), finished.err.decode()
+    sampling = heapline.load(capture).sampling
+    assert sampling is not None
+    assert sampling.max_overhead_out_of_reach

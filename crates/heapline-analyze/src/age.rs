@@ -16,6 +16,8 @@ pub struct AgeClass {
     pub live_bytes: u64,
     /// Live blocks.
     pub live_count: u64,
+    /// The most that the standard error of `live_bytes` can be; `None` if that is exact.
+    pub bytes_error_bound: Option<u64>,
     /// The group with the most of these bytes, and how many; `None` if none is known by itself.
     pub biggest: Option<(Group, u64)>,
 }
@@ -48,7 +50,13 @@ impl Snapshot {
             }
             let born_ns = survivors.born_ns;
             let class = *class_of.entry(born_ns).or_insert_with(|| {
-                classes.push(AgeClass { born_ns, live_bytes: 0, live_count: 0, biggest: None });
+                classes.push(AgeClass {
+                    born_ns,
+                    live_bytes: 0,
+                    live_count: 0,
+                    bytes_error_bound: None,
+                    biggest: None,
+                });
                 classes.len() - 1
             });
             let sum = &mut classes[class];
@@ -68,6 +76,11 @@ impl Snapshot {
             }
         }
         for (class, biggest) in classes.iter_mut().zip(biggest) {
+            class.bytes_error_bound = self
+                .process
+                .sampling
+                .samples()
+                .map(|samples| samples.most_standard_error_bytes(class.live_bytes));
             class.biggest = biggest.map(|(bytes, row)| (grouping.group(usize::MAX - row), bytes));
         }
         classes.sort_unstable_by_key(|class| class.born_ns.unwrap_or((u64::MAX, u64::MAX)));

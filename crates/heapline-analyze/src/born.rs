@@ -2,7 +2,8 @@
 
 use crate::filter::Filter;
 use crate::group::GroupBy;
-use crate::growth::Growth;
+use crate::growth::{Growth, Sum};
+use crate::history::NodeSurvivors;
 use crate::snapshot::Snapshot;
 
 impl Snapshot {
@@ -25,13 +26,13 @@ impl Snapshot {
         let Some((first_ns, last_ns)) = chosen(&bounds, from_ns, to_ns) else { return Growth::default() };
         let is_chosen = |(from_ns, to_ns): (u64, u64)| first_ns <= from_ns && to_ns <= last_ns;
         let live = survivors.iter().filter(|of| of.born_ns.is_some_and(is_chosen));
-        let (rows, is_exact) = self.summed(
-            live.map(|of| {
-                (of.node, of.below, i64::try_from(of.live_bytes).unwrap_or(i64::MAX), of.live_count.into())
-            }),
-            group_by,
-            filter,
-        );
+        let of = |of: &NodeSurvivors| Sum {
+            node: of.node,
+            below: of.below,
+            live_bytes: i64::try_from(of.live_bytes).unwrap_or(i64::MAX),
+            live_count: of.live_count.into(),
+        };
+        let (rows, is_exact) = self.summed(std::iter::empty(), live.map(of), group_by, filter);
         let end_ns = self.process.duration_ns.min(self.history.survivors_ns);
         let resolution_ns = first_ns.abs_diff(from_ns).max(last_ns.abs_diff(to_ns.min(end_ns)));
         Growth { from_ns: first_ns, to_ns: last_ns, resolution_ns, is_exact, rows }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::group::{Group, OrderBy};
 use crate::measures::Measures;
 use crate::tree::Tree;
+use crate::variances::Variances;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,8 @@ pub struct CallEntry {
     /// the entry's own: stacks that begin here in a tree of callers, allocations made here in a tree of
     /// callees.
     pub measures: Measures,
+    /// The variances of `measures`; `None` if they are exact.
+    pub variances: Option<Variances>,
     /// The part of `measures` that belongs to children beyond the limits.
     pub folded: Measures,
     /// The part of `folded` whose children are not too small, but too deep or too many.
@@ -75,6 +78,14 @@ pub struct CallEntry {
     pub frames: (u32, u32),
     /// Where the children stand in the list.
     children: Range<usize>,
+}
+
+impl CallEntry {
+    /// How far each of `measures` may be off; `None` if they are exact.
+    #[must_use]
+    pub fn standard_errors(&self) -> Option<Measures> {
+        self.variances.map(|variances| variances.standard_errors())
+    }
 }
 
 impl CallTree {
@@ -122,9 +133,23 @@ pub(crate) struct Candidate<T> {
     pub(crate) step: Step,
     /// What the child would have.
     pub(crate) measures: Measures,
+    /// The variances of that, if it is an estimate.
+    pub(crate) variances: Option<Variances>,
     /// Fewest and most frames in a row that it stands for.
     pub(crate) frames: (u32, u32),
     /// What its own children are found by.
+    pub(crate) seed: T,
+}
+
+/// What a tree grows from.
+#[derive(Debug)]
+pub(crate) struct Root<T> {
+    /// What was asked for.
+    pub(crate) group: Group,
+    pub(crate) measures: Measures,
+    /// The variances of these, if they are estimates.
+    pub(crate) variances: Option<Variances>,
+    /// What its children are found by.
     pub(crate) seed: T,
 }
 
@@ -133,23 +158,24 @@ pub(crate) struct Candidate<T> {
 /// `children_of` finds the children that an entry could have, in `steps_of` steps. No two of them stand for the same.
 pub(crate) fn grow<T>(
     tree: &Tree,
-    root: (Group, Measures, T),
+    root: Root<T>,
     order_by: OrderBy,
     limits: &TreeLimits,
     steps_of: impl Fn(&T) -> usize,
     mut children_of: impl FnMut(T) -> Vec<Candidate<T>>,
 ) -> CallTree {
-    let (group, measures, seed) = root;
+    let Root { group, measures, variances, seed } = root;
     let least = order_by.value(&measures) as f64 * limits.min_share;
-    let entry = |group, measures, frames| CallEntry {
+    let entry = |group, measures, variances, frames| CallEntry {
         group,
         measures,
+        variances,
         folded: Measures::default(),
         beyond: Measures::default(),
         frames,
         children: 0..0,
     };
-    let mut entries = vec![entry(group, measures, (1, 1))];
+    let mut entries = vec![entry(group, measures, variances, (1, 1))];
     let mut open = BinaryHeap::from([(order_by.value(&measures), Reverse(0), 0)]);
     let mut seeds = vec![Some(seed)];
     let mut steps_left = limits.max_steps;
@@ -173,7 +199,7 @@ pub(crate) fn grow<T>(
         for (group, child) in kept {
             open.push((order_by.value(&child.measures), Reverse(entries.len()), depth + 1));
             seeds.push(Some(child.seed));
-            entries.push(entry(group, child.measures, child.frames));
+            entries.push(entry(group, child.measures, child.variances, child.frames));
         }
     }
     CallTree { entries }

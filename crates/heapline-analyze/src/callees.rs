@@ -2,13 +2,14 @@
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use crate::call_tree::{CallTree, Candidate, Step, TreeLimits, grow};
+use crate::call_tree::{CallTree, Candidate, Root, Step, TreeLimits, grow};
 use crate::filter::Filter;
 use crate::group::{Group, OrderBy};
 use crate::measures::Measures;
 use crate::selection::select;
 use crate::snapshot::Snapshot;
 use crate::tree::Tree;
+use crate::variances::Variances;
 
 impl Snapshot {
     /// What was allocated at `site` and by all that it called: a tree whose children are callees.
@@ -21,12 +22,14 @@ impl Snapshot {
         let mut merged = Merged::new(&self.tree, site, &select(&self.tree, site));
         merged.measure(&self.tree, &filter.allowed_places(&self.tree));
         let (starts, children) = merged.by_parent();
-        let root = (site.clone(), merged.measures_of(0), 0);
+        let (measures, variances) = (merged.measures_of(0), merged.variances_of(0));
+        let root = Root { group: site.clone(), measures, variances, seed: 0 };
         let children_of = |entry: u32| {
             let own = starts[entry as usize] as usize..starts[entry as usize + 1] as usize;
             let candidate = |&child: &u32| Candidate {
                 step: Step::Place(merged.places[child as usize]),
                 measures: merged.measures_of(child),
+                variances: merged.variances_of(child),
                 frames: (1, 1),
                 seed: child,
             };
@@ -51,6 +54,9 @@ struct Merged {
     sum_of: Vec<u32>,
     /// Sums with all below, once [`Merged::measure`] is done.
     sums: Vec<Measures>,
+    /// The variances of these; empty if they are exact.
+    variances: Vec<Variances>,
+    is_sampled: bool,
     /// For each node the entry that it was laid on, or [`NONE`].
     entry_of: Vec<u32>,
 }
@@ -62,6 +68,8 @@ impl Merged {
             places: vec![0],
             sum_of: Vec::new(),
             sums: Vec::new(),
+            variances: Vec::new(),
+            is_sampled: tree.accounts.no_variances().is_some(),
             entry_of: Vec::with_capacity(tree.parents.len()),
         };
         let has_frames_on_top = matches!(site, Group::File(_) | Group::Module { .. });
@@ -105,10 +113,10 @@ impl Merged {
     /// Sums what nodes of allowed places allocated, first by entry, then from the leaves upwards.
     fn measure(&mut self, tree: &Tree, allowed: &[bool]) {
         self.sum_of = vec![NONE; self.parents.len()];
-        for (node, measures) in tree.accounts.iter() {
+        for (node, measures, variances) in tree.accounts.iter_with_variances() {
             let entry = self.entry_of[node as usize];
             if entry != NONE && allowed[tree.place_of[node as usize] as usize] && !measures.is_zero() {
-                self.add_to(entry, measures);
+                self.add_to(entry, measures, variances);
             }
         }
         // Whether an entry's sum is that of its only child so far.
@@ -127,21 +135,40 @@ impl Merged {
             }
             if std::mem::take(&mut is_shared[parent as usize]) {
                 self.sum_of[parent as usize] = NONE;
-                self.add_to(parent, self.sums[above as usize]);
+                self.add_sum(parent, above);
             }
-            self.add_to(parent, self.sums[below as usize]);
+            self.add_sum(parent, below);
         }
     }
 
     /// Adds to an entry's own sum.
-    fn add_to(&mut self, entry: u32, measures: Measures) {
+    fn add_to(&mut self, entry: u32, measures: Measures, variances: Variances) {
         match self.sum_of[entry as usize] {
             NONE => {
                 self.sum_of[entry as usize] = self.sums.len() as u32;
                 self.sums.push(measures);
+                if self.is_sampled {
+                    self.variances.push(variances);
+                }
             }
-            sum => self.sums[sum as usize] += measures,
+            sum => {
+                self.sums[sum as usize] += measures;
+                if self.is_sampled {
+                    self.variances[sum as usize] += variances;
+                }
+            }
         }
+    }
+
+    /// Adds another sum to an entry's own.
+    fn add_sum(&mut self, entry: u32, sum: u32) {
+        let variances = self.variances.get(sum as usize).copied().unwrap_or_default();
+        self.add_to(entry, self.sums[sum as usize], variances);
+    }
+
+    fn variances_of(&self, entry: u32) -> Option<Variances> {
+        let sum = self.sum_of[entry as usize] as usize;
+        self.is_sampled.then(|| self.variances.get(sum).copied().unwrap_or_default())
     }
 
     fn measures_of(&self, entry: u32) -> Measures {

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::call_tree::{CallTree, Candidate, Step, TreeLimits, grow};
+use crate::call_tree::{CallTree, Candidate, Root, Step, TreeLimits, grow};
 use crate::filter::Filter;
 use crate::group::{Group, OrderBy};
 use crate::machinery::Machinery;
@@ -35,18 +35,21 @@ impl Snapshot {
         let allowed = filter.allowed_places(tree);
         let root_is_frame = !matches!(site, Group::File(_) | Group::Module { .. } | Group::Thread(_));
         let mut total = Measures::default();
+        let mut variances = tree.accounts.no_variances();
         let mut climbs = Vec::new();
         for (account, (node, measures)) in (0..).zip(tree.accounts.iter()) {
             let place = tree.place_of[node as usize];
             if selected[node as usize] && allowed[place as usize] && !measures.is_zero() {
                 total += measures;
+                tree.accounts.add_variances(account, &mut variances);
                 let at = if root_is_frame { tree.parents[node as usize] } else { node };
                 climbs.push(Climb { account, at });
             }
         }
         let machinery = limits.fold_machinery.then(|| Machinery::new(tree));
         let runs = limits.fold_recursion.then(|| tree.runs());
-        grow(tree, (site.clone(), total, climbs), order_by, limits, Vec::len, |climbs| {
+        let root = Root { group: site.clone(), measures: total, variances, seed: climbs };
+        grow(tree, root, order_by, limits, Vec::len, |climbs| {
             step_outwards(tree, machinery.as_ref(), runs.as_deref(), &climbs)
         })
     }
@@ -77,11 +80,18 @@ fn step_outwards(
         };
         let index = *candidate_at.entry(step).or_insert_with(|| {
             let frames = (run.frames, run.frames);
-            candidates.push(Candidate { step, measures: Measures::default(), frames, seed: Vec::new() });
+            candidates.push(Candidate {
+                step,
+                measures: Measures::default(),
+                variances: tree.accounts.no_variances(),
+                frames,
+                seed: Vec::new(),
+            });
             candidates.len() - 1
         });
         let candidate = &mut candidates[index];
         candidate.measures += tree.accounts.measures[account as usize];
+        tree.accounts.add_variances(account, &mut candidate.variances);
         candidate.frames = (candidate.frames.0.min(run.frames), candidate.frames.1.max(run.frames));
         candidate.seed.push(Climb { account, at: run.caller });
     }

@@ -2,7 +2,7 @@
 
 use heapline_format::{Header, MetaKey, State};
 
-use crate::cost::RecorderCost;
+use crate::cost::{CpuBasis, RecorderCost};
 use crate::frame::Origin;
 use crate::path::SearchPath;
 use crate::process::{Process, Status};
@@ -62,12 +62,16 @@ impl Facts {
                 State::Recording => Status::Recording,
                 State::Finished => Status::Finished,
             },
-            sampling,
             recorder_cost: RecorderCost {
                 cpu_ns: known(header.own_cpu_ns),
+                cpu_basis: known(header.own_cpu_ns).map(|_| match &sampling {
+                    Sampling::Exact => CpuBasis::Bursts,
+                    Sampling::Sampled(_) => CpuBasis::Samples,
+                }),
                 process_cpu_ns: known(header.process_cpu_ns),
                 bytes: known(header.own_bytes),
             },
+            sampling,
             format_version: header.version,
         }
     }

@@ -3,6 +3,7 @@
 use crate::filter::Filter;
 use crate::group::{Group, GroupBy};
 use crate::grouping::Grouping;
+use crate::history::NodeChange;
 use crate::snapshot::Snapshot;
 
 /// How live memory changed in a group between two times.
@@ -16,6 +17,9 @@ pub struct LiveChange {
     pub live_bytes: i64,
     /// LiveChange of live blocks.
     pub live_count: i64,
+    /// The most that the standard error of `live_bytes` can be. `None` if that is exact, or if not every change until then
+    /// is known by its own stack: then nobody knows what was live here.
+    pub bytes_error_bound: Option<u64>,
 }
 
 /// How live memory changed between two times.
@@ -55,21 +59,25 @@ impl Snapshot {
         };
         let ((noted_from_ns, first), (noted_to_ns, end)) = (note(from_note_ns), note(behind_all(to_ns)));
         let (first, end) = (first.min(end), end);
-        let noted = changes[first..end].iter();
-        let (rows, is_exact) = self.summed(
-            noted.map(|change| (change.node, change.below, change.live_bytes, change.live_count.into())),
-            group_by,
-            filter,
-        );
+        let of = |change: &NodeChange| Sum {
+            node: change.node,
+            below: change.below,
+            live_bytes: change.live_bytes,
+            live_count: change.live_count.into(),
+        };
+        let (before, noted) = (changes[..first].iter().map(of), changes[first..end].iter().map(of));
+        let (rows, is_exact) = self.summed(before, noted, group_by, filter);
         let apart = |time_ns: u64, noted_ns: u64| time_ns.min(duration_ns).saturating_sub(noted_ns);
         let resolution_ns = apart(from_ns, noted_from_ns).max(apart(to_ns, noted_to_ns));
         Growth { from_ns: noted_from_ns, to_ns: noted_to_ns, resolution_ns, is_exact, rows }
     }
 
     /// Changes at nodes, or below them, by group: largest growth first, and whether each is known by its own stack.
+    /// `before`: what came before them, from the start.
     pub(crate) fn summed(
         &self,
-        changes: impl Iterator<Item = (u32, bool, i64, i64)>,
+        before: impl Iterator<Item = Sum> + Clone,
+        changes: impl Iterator<Item = Sum>,
         group_by: GroupBy,
         filter: &Filter,
     ) -> (Vec<LiveChange>, bool) {
@@ -78,26 +86,45 @@ impl Snapshot {
         let mut grouping = Grouping::new(tree, group_by);
         let mut sums: Vec<[(i64, i64); 2]> = Vec::new();
         let mut is_exact = true;
-        for (node, below, live_bytes, live_count) in changes {
-            is_exact &= !below;
-            if !allowed[tree.place_of[node as usize] as usize] {
+        // Where groups are threads, below a node is in the same group unless it is the root of all.
+        let is_below = |sum: &Sum| sum.below && (group_by != GroupBy::Thread || sum.node == 0);
+        let mut is_bounded = !before.clone().any(|sum| is_below(&sum));
+        for change in changes {
+            is_exact &= !change.below;
+            is_bounded &= !is_below(&change);
+            if !allowed[tree.place_of[change.node as usize] as usize] {
                 continue;
             }
-            let row = grouping.row(node);
+            let row = grouping.row(change.node);
             if row == sums.len() {
                 sums.push([(0, 0); 2]);
             }
-            // Where groups are threads, below a node is in the same group unless it is the root of all.
-            let below = below && (group_by != GroupBy::Thread || node == 0);
-            let (bytes, count) = &mut sums[row][usize::from(below)];
-            *bytes = bytes.saturating_add(live_bytes);
-            *count = count.saturating_add(live_count);
+            let (bytes, count) = &mut sums[row][usize::from(is_below(&change))];
+            *bytes = bytes.saturating_add(change.live_bytes);
+            *count = count.saturating_add(change.live_count);
+        }
+        // What was live at the first time, of groups that changed since.
+        let samples = self.process.sampling.samples().filter(|_| is_bounded);
+        let mut live = vec![0_i64; if samples.is_some() { sums.len() } else { 0 }];
+        for sum in before.filter(|_| samples.is_some()) {
+            if allowed[tree.place_of[sum.node as usize] as usize]
+                && let Some(bytes) = live.get_mut(grouping.row(sum.node))
+            {
+                *bytes = bytes.saturating_add(sum.live_bytes);
+            }
         }
         let mut rows = Vec::new();
         for (row, both) in sums.into_iter().enumerate() {
             for (below, (live_bytes, live_count)) in [(false, both[0]), (true, both[1])] {
                 if live_bytes != 0 || live_count != 0 {
-                    rows.push(LiveChange { group: grouping.group(row), below, live_bytes, live_count });
+                    // Blocks that were live at one of the times only are not more than what was live at both together.
+                    let bytes_error_bound = samples.map(|samples| {
+                        let after = live[row].saturating_add(live_bytes);
+                        let bytes = live[row].unsigned_abs().saturating_add(after.unsigned_abs());
+                        samples.most_standard_error_bytes(bytes)
+                    });
+                    let group = grouping.group(row);
+                    rows.push(LiveChange { group, below, live_bytes, live_count, bytes_error_bound });
                 }
             }
         }
@@ -107,6 +134,15 @@ impl Snapshot {
         });
         (rows, is_exact)
     }
+}
+
+/// A change of what is live at a node, or of all that is below it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sum {
+    pub(crate) node: u32,
+    pub(crate) below: bool,
+    pub(crate) live_bytes: i64,
+    pub(crate) live_count: i64,
 }
 
 #[cfg(test)]

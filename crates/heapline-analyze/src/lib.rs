@@ -56,7 +56,7 @@ mod verdict;
 pub use age::{AgeClass, Ages};
 pub use call_tree::{CallEntry, CallTree, TreeLimits};
 pub use change::Change;
-pub use cost::RecorderCost;
+pub use cost::{CpuBasis, RecorderCost};
 pub use diff::Difference;
 pub use error::{Error, in_words, system_words};
 pub use filter::Filter;

@@ -438,7 +438,7 @@ fn sampling(header: &Header, intervals: &[SamplingInterval]) -> Sampling {
     if !is_sampled(header) {
         return Sampling::Exact;
     }
-    Sampling::Sampled(Samples::new(header.sampling_interval, header.sample_count, intervals.to_vec()))
+    Sampling::Sampled(Samples::new(header, intervals.to_vec()))
 }
 
 fn totals(header: &Header, accounts: &Accounts, sampling: &Sampling) -> Totals {

@@ -4,7 +4,7 @@ use crate::cost::RecorderCost;
 use crate::sampling::Sampling;
 
 /// Facts about the recorded process. An empty string means that the capture does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Process {
     /// What was run, as reports name it: a script's file name, `-m module` or `-c`.
     pub program: String,

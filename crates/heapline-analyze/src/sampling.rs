@@ -1,7 +1,9 @@
 //! How samples were taken, and what follows for estimates. `docs/concepts/sampling.md` has the derivations.
 
+use heapline_format::{Header, OVERHEAD_FLAG};
+
 /// Whether numbers are exact or estimates.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Sampling {
     /// Every allocation was recorded.
     #[default]
@@ -33,7 +35,7 @@ impl Sampling {
 }
 
 /// How samples were taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
     /// Mean bytes between two samples in the end.
     pub interval_bytes: u64,
@@ -43,6 +45,10 @@ pub struct Samples {
     pub sample_count: u64,
     /// From when on samples were taken at which interval, beginning with the start. Empty if the capture does not say.
     pub intervals: Vec<SamplingInterval>,
+    /// Largest share of the program's processor time that recording was to take, if one was given.
+    pub max_overhead: Option<f64>,
+    /// Whether no interval that may be chosen kept to that, in the end.
+    pub max_overhead_out_of_reach: bool,
 }
 
 /// From when on samples were taken at which interval.
@@ -55,14 +61,18 @@ pub struct SamplingInterval {
 }
 
 impl Samples {
-    /// Of a recording that ended at this interval, having changed it at these times.
-    pub(crate) fn new(interval_bytes: u64, sample_count: u64, intervals: Vec<SamplingInterval>) -> Self {
+    /// Of a recording that changed its interval at these times.
+    pub(crate) fn new(header: &Header, intervals: Vec<SamplingInterval>) -> Self {
+        let interval_bytes = header.sampling_interval;
+        let max_overhead = (header.most_overhead_ppm > 0).then(|| f64::from(header.most_overhead_ppm) / 1e6);
         let widest = intervals.iter().map(|interval| interval.interval_bytes).max().unwrap_or(0);
         Self {
             interval_bytes,
             widest_interval_bytes: widest.max(interval_bytes).max(1),
-            sample_count,
+            sample_count: header.sample_count,
             intervals,
+            max_overhead,
+            max_overhead_out_of_reach: max_overhead.is_some() && header.flags & OVERHEAD_FLAG != 0,
         }
     }
 

@@ -92,6 +92,19 @@ impl Accounts {
         self.nodes.iter().copied().zip(self.measures.iter().copied())
     }
 
+    /// The variances of nothing yet; `None` where what was allocated is exact.
+    pub(crate) fn no_variances(&self) -> Option<Variances> {
+        (!self.variances.is_empty()).then(Variances::default)
+    }
+
+    /// Adds the variances of an account, if there are any.
+    #[inline]
+    pub(crate) fn add_variances(&self, account: u32, sum: &mut Option<Variances>) {
+        if let (Some(sum), Some(&variances)) = (sum, self.variances.get(account as usize)) {
+            *sum += variances;
+        }
+    }
+
     /// The same with variances, zeros if what was allocated is exact.
     pub(crate) fn iter_with_variances(&self) -> impl Iterator<Item = (u32, Measures, Variances)> + '_ {
         let variances = self.variances.iter().copied().chain(std::iter::repeat(Variances::default()));

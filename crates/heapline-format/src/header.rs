@@ -43,7 +43,7 @@ record! {
         pub process_start_ticks: u64,
         /// Mean bytes between samples now; 1 means exact.
         pub sampling_interval: u64,
-        /// Bit set; see [`SAMPLED_FLAG`].
+        /// Bit set; see [`SAMPLED_FLAG`] and [`OVERHEAD_FLAG`].
         pub flags: u32,
         /// `PY_VERSION_HEX` of the interpreter.
         pub python_version_hex: u32,
@@ -87,8 +87,8 @@ record! {
         /// 0, or the process that this one was forked from while it was recorded: blocks that it inherited are
         /// live here, and cumulative counts begin at the fork.
         pub parent_pid: u32,
-        /// Reserved, 0.
-        pub reserved_2: u32,
+        /// Largest share of the program's processor time that sampling was to take, in millionths; 0 if none was given.
+        pub most_overhead_ppm: u32,
         /// Blocks allocated since the start and not yet freed.
         pub live_count: u64,
         /// Which records of the table of [`crate::Delta`]s count: the first's index in the high 32 bits, their number
@@ -98,7 +98,7 @@ record! {
         pub births: u64,
         /// Blocks that were sampled; 0 when the counters are exact.
         pub sample_count: u64,
-        /// Processor time that sampling took at the last look, an estimate; 0 if it is not known.
+        /// Processor time that recording took until the last look, an estimate; 0 if it is not known.
         pub own_cpu_ns: u64,
         /// Processor time that the process had used since the start of the recording at that look, 0 if unknown.
         pub process_cpu_ns: u64,
@@ -113,6 +113,8 @@ const _: () = assert!(TABLES_OFFSET + 32 * crate::TableHeader::BYTES <= EXTENTS_
 
 /// Set in [`Header::flags`] when the counters are estimates from samples.
 pub const SAMPLED_FLAG: u32 = 1;
+/// Set in [`Header::flags`] while no sampling interval that may be chosen keeps to [`Header::most_overhead_ppm`].
+pub const OVERHEAD_FLAG: u32 = 2;
 
 /// How far a recording has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,8 +20,8 @@ mod record;
 mod table;
 
 pub use header::{
-    EXTENTS_OFFSET, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, MAGIC, MAX_EXTENTS, SAMPLED_FLAG, State,
-    TABLES_OFFSET, UNBEGUN, VERSION,
+    EXTENTS_OFFSET, HEADER_BYTES, Header, LOST_OFFSET, LOST_SLOTS, MAGIC, MAX_EXTENTS, OVERHEAD_FLAG,
+    SAMPLED_FLAG, State, TABLES_OFFSET, UNBEGUN, VERSION,
 };
 pub use kind::{LossKind, NodeKind, TableId};
 pub use meta::MetaKey;

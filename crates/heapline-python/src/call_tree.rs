@@ -29,6 +29,10 @@ impl CallTree {
     fn measures(&self) -> &Measures {
         &self.entry.measures
     }
+
+    fn standard_errors(&self) -> Option<Measures> {
+        self.entry.standard_errors()
+    }
 }
 
 #[pymethods]
@@ -97,6 +101,42 @@ impl CallTree {
     #[getter]
     fn allocated_count(&self) -> u64 {
         self.measures().allocated_count
+    }
+
+    /// Standard error of ``live_bytes`` in bytes, ``None`` if that is exact.
+    #[getter]
+    fn live_bytes_standard_error(&self) -> Option<u64> {
+        self.standard_errors().map(|errors| errors.live_bytes)
+    }
+
+    /// Standard error of ``live_count`` in blocks, ``None`` if that is exact.
+    #[getter]
+    fn live_count_standard_error(&self) -> Option<u64> {
+        self.standard_errors().map(|errors| errors.live_count)
+    }
+
+    /// Standard error of ``high_water_mark_bytes`` in bytes, ``None`` if that is exact.
+    #[getter]
+    fn high_water_mark_bytes_standard_error(&self) -> Option<u64> {
+        self.standard_errors().map(|errors| errors.high_water_mark_bytes)
+    }
+
+    /// Standard error of ``high_water_mark_count`` in blocks, ``None`` if that is exact.
+    #[getter]
+    fn high_water_mark_count_standard_error(&self) -> Option<u64> {
+        self.standard_errors().map(|errors| errors.high_water_mark_count)
+    }
+
+    /// Standard error of ``allocated_bytes`` in bytes, ``None`` if that is exact.
+    #[getter]
+    fn allocated_bytes_standard_error(&self) -> Option<u64> {
+        self.standard_errors().map(|errors| errors.allocated_bytes)
+    }
+
+    /// Standard error of ``allocated_count`` in allocations, ``None`` if that is exact.
+    #[getter]
+    fn allocated_count_standard_error(&self) -> Option<u64> {
+        self.standard_errors().map(|errors| errors.allocated_count)
     }
 
     fn __repr__(&self) -> String {

@@ -173,6 +173,8 @@ pub(crate) struct LiveChange {
     live_bytes: i64,
     /// Change of live blocks.
     live_count: i64,
+    /// The most that the standard error of ``live_bytes`` can be, ``None`` if that is exact or nobody knows.
+    live_bytes_standard_error_bound: Option<u64>,
 }
 
 #[pymethods]
@@ -211,8 +213,14 @@ impl Growth {
     ) -> PyResult<Self> {
         let rows = growth.rows.iter().take(top.unwrap_or(usize::MAX));
         let changes = rows.map(|row| {
-            let heapline_analyze::LiveChange { below, live_bytes, live_count, .. } = *row;
-            Py::new(py, LiveChange { site: Site::new(snapshot, &row.group), below, live_bytes, live_count })
+            let change = LiveChange {
+                site: Site::new(snapshot, &row.group),
+                below: row.below,
+                live_bytes: row.live_bytes,
+                live_count: row.live_count,
+                live_bytes_standard_error_bound: row.bytes_error_bound,
+            };
+            Py::new(py, change)
         });
         let heapline_analyze::Growth { from_ns, to_ns, resolution_ns, is_exact: exact, .. } = *growth;
         Ok(Self { from_ns, to_ns, resolution_ns, exact, changes: changes.collect::<PyResult<_>>()? })
@@ -250,6 +258,8 @@ pub(crate) struct AgeClass {
     live_bytes: u64,
     /// Live blocks.
     live_count: u64,
+    /// The most that the standard error of ``live_bytes`` can be, ``None`` if that is exact.
+    live_bytes_standard_error_bound: Option<u64>,
     /// The group with the most of these bytes, ``None`` if none is known by itself.
     biggest: Option<Site>,
     /// How many it has.
@@ -293,6 +303,7 @@ impl Ages {
                 born_to_ns: class.born_ns.map(|(_, to_ns)| to_ns),
                 live_bytes: class.live_bytes,
                 live_count: class.live_count,
+                live_bytes_standard_error_bound: class.bytes_error_bound,
                 biggest,
                 biggest_bytes,
             };

@@ -1,6 +1,6 @@
 //! `heapline.Sampling` and `heapline.RecorderCost`: how samples were taken, and what the recording itself took.
 
-use heapline_analyze::Samples;
+use heapline_analyze::{CpuBasis, Samples};
 use pyo3::prelude::*;
 
 /// How samples were taken. Immutable.
@@ -16,6 +16,10 @@ pub(crate) struct Sampling {
     /// From when on, in nanoseconds since the start, the mean interval was so many bytes; empty if the capture does not
     /// say.
     intervals: Vec<(u64, u64)>,
+    /// The ``max_overhead`` that was asked for, ``None`` if none was: 0.01 is one percent.
+    max_overhead: Option<f64>,
+    /// Whether no interval that may be chosen kept to that, in the end.
+    max_overhead_out_of_reach: bool,
 }
 
 impl Sampling {
@@ -26,6 +30,8 @@ impl Sampling {
             widest_interval_bytes: samples.widest_interval_bytes,
             sample_count: samples.sample_count,
             intervals: intervals.collect(),
+            max_overhead: samples.max_overhead,
+            max_overhead_out_of_reach: samples.max_overhead_out_of_reach,
         }
     }
 }
@@ -43,6 +49,9 @@ impl Sampling {
 pub(crate) struct RecorderCost {
     /// Processor time of the recording, nanoseconds: an estimate.
     cpu_ns: Option<u64>,
+    /// What that rests on: ``"samples"`` of which one in four was measured, or ``"bursts"`` of allocations and frees that
+    /// were timed now and then.
+    cpu_basis: Option<&'static str>,
     /// Processor time of the whole process since the start of the recording, nanoseconds.
     process_cpu_ns: Option<u64>,
     /// The one in parts of the other: 0.01 is one percent.
@@ -55,6 +64,7 @@ impl RecorderCost {
     pub(crate) fn new(cost: &heapline_analyze::RecorderCost) -> Self {
         Self {
             cpu_ns: cost.cpu_ns,
+            cpu_basis: cost.cpu_basis.map(CpuBasis::name),
             process_cpu_ns: cost.process_cpu_ns,
             share: cost.share(),
             bytes: cost.bytes,

@@ -9,7 +9,7 @@
 
 use std::io;
 
-use heapline_format::{Header, State};
+use heapline_format::{Header, OVERHEAD_FLAG, State};
 
 use crate::block_table::Entry;
 use crate::clock;
@@ -48,7 +48,8 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
             start_unix_ns: inherited.start_unix_ns,
             process_start_ticks: rss::process_start_ticks(),
             sampling_interval: inherited.sampling_interval,
-            flags: inherited.flags,
+            flags: inherited.flags & !OVERHEAD_FLAG,
+            most_overhead_ppm: inherited.most_overhead_ppm,
             python_version_hex: inherited.python_version_hex,
             extent_count: inherited.extent_count,
             tick_ns: recorder.history.tick_ns(),
@@ -82,5 +83,6 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
         });
         accounts.stand_at_mark(clock::now_ns());
     }
+    recorder.restart_cost();
     Ok(())
 }

@@ -275,7 +275,7 @@ pub(crate) unsafe fn revived_elsewhere<const V: usize>(
 /// As for [`allocated`], but `V` may be 0.
 #[inline(always)]
 pub(crate) unsafe fn freed<const V: usize>(address: usize, with_gil: bool) -> bool {
-    let session = fork::usual_session();
+    let session = fork::usual_session_to_frees();
     if session.is_null() || attached::<V>(with_gil).is_null() {
         return false;
     }

@@ -19,20 +19,21 @@ use crate::adoption;
 use crate::errno::preserving_errno;
 use crate::got;
 use crate::hooks;
-use crate::remote::{self, Desk};
+use crate::remote;
 use crate::sampler;
 use crate::session::Session;
 use crate::thread_local;
 
 const PAGE_BYTES: usize = 4096;
 
-/// Three words on a page of their own, which the kernel zeroes in every child that it forks.
+/// Four words on a page of their own, which the kernel zeroes in every child that it forks.
 #[repr(C, align(4096))]
 #[derive(Debug)]
 pub(crate) struct WipedPage {
     session: AtomicPtr<Session>,
-    /// The session while all is usual, else null: what the shortest ways look at.
+    /// The session while all is usual, else null: what the shortest ways of allocations look at, and of frees.
     usual: AtomicPtr<Session>,
+    usual_to_frees: AtomicPtr<Session>,
     /// In a child: its parent's recording, which it may take over.
     inherited: AtomicPtr<Session>,
 }
@@ -52,36 +53,52 @@ impl Deref for WipedPage {
 pub(crate) static SESSION: WipedPage = WipedPage {
     session: AtomicPtr::new(std::ptr::null_mut()),
     usual: AtomicPtr::new(std::ptr::null_mut()),
+    usual_to_frees: AtomicPtr::new(std::ptr::null_mut()),
     inherited: AtomicPtr::new(std::ptr::null_mut()),
 };
 
-/// Several layers are open.
-static HAS_LAYERS: AtomicBool = AtomicBool::new(false);
+/// Allocations, or frees, are to take other ways than the shortest.
+static HELD: AtomicBool = AtomicBool::new(false);
+static FREES_HELD: AtomicBool = AtomicBool::new(false);
 
-/// The session that hooks write to, if it has no more than one layer and nothing is left at the desk; else null.
+/// The session that hooks write to, if nothing keeps allocations from the shortest ways; else null.
 #[inline(always)]
 pub(crate) fn usual_session() -> *mut Session {
     SESSION.usual.load(Ordering::Acquire)
 }
 
-/// Says whether there are several layers. The caller holds the main interpreter's GIL, and does not have the desk in hand.
-pub(crate) fn set_many_layers(are_many: bool) {
-    let desk = remote::desk();
-    HAS_LAYERS.store(are_many, Ordering::Relaxed);
-    update_usual(&desk);
+/// The same for frees.
+#[inline(always)]
+pub(crate) fn usual_session_to_frees() -> *mut Session {
+    SESSION.usual_to_frees.load(Ordering::Acquire)
 }
 
-/// Something is left at the desk, which is in the caller's hand.
-pub(crate) fn has_notes() {
-    SESSION.usual.store(std::ptr::null_mut(), Ordering::Release);
+/// Keeps allocations, or frees, from the shortest ways, or no longer. The caller holds the main interpreter's GIL, if
+/// there is a session.
+pub(crate) fn hold(allocations: bool, frees: bool) {
+    HELD.store(allocations, Ordering::Relaxed);
+    FREES_HELD.store(frees, Ordering::Relaxed);
+    update_usual();
 }
 
-/// Has hooks take the shortest ways if all is usual. The caller has the desk in hand, and if there is a session it holds the
-/// main interpreter's GIL: so nobody leaves a note, and no session ends, between the question and the answer.
-pub(crate) fn update_usual(_: &Desk) {
-    let is_usual = !remote::pending() && !HAS_LAYERS.load(Ordering::Relaxed);
-    let session = if is_usual { SESSION.load(Ordering::Acquire) } else { std::ptr::null_mut() };
-    SESSION.usual.store(session, Ordering::Release);
+/// Nothing takes the shortest ways until [`update_usual`] finds that all is usual.
+pub(crate) fn leave_usual() {
+    SESSION.usual.store(std::ptr::null_mut(), Ordering::SeqCst);
+    SESSION.usual_to_frees.store(std::ptr::null_mut(), Ordering::SeqCst);
+}
+
+/// Has hooks take the shortest ways if all is usual. The caller holds the main interpreter's GIL, if there is a session.
+///
+/// A thread without it may leave a note meanwhile: it says so first, and calls [`leave_usual`] afterwards. In the one
+/// order that all these stores and loads have, either it does so after the stores here, or it is seen behind them.
+pub(crate) fn update_usual() {
+    let session = SESSION.load(Ordering::Acquire);
+    let unless = |held: bool| if held { std::ptr::null_mut() } else { session };
+    SESSION.usual.store(unless(HELD.load(Ordering::Relaxed)), Ordering::SeqCst);
+    SESSION.usual_to_frees.store(unless(FREES_HELD.load(Ordering::Relaxed)), Ordering::SeqCst);
+    if remote::has_notes() {
+        leave_usual();
+    }
 }
 
 /// The session that this process records to or may take over, outside the page that is wiped.
@@ -120,14 +137,14 @@ pub(crate) fn begin(session: *mut Session) {
     OWNED.store(session, Ordering::Release);
     SESSION.inherited.store(std::ptr::null_mut(), Ordering::Relaxed);
     SESSION.store(session, Ordering::Release);
-    set_many_layers(false);
+    hold(false, false);
 }
 
 /// Hooks write nothing any more, but the session goes on for those who ask for it. The caller holds the main
 /// interpreter's GIL.
 pub(crate) fn suspend() {
     SUSPENDED.store(true, Ordering::Relaxed);
-    SESSION.usual.store(std::ptr::null_mut(), Ordering::Release);
+    leave_usual();
     SESSION.store(std::ptr::null_mut(), Ordering::Release);
 }
 
@@ -140,7 +157,7 @@ pub(crate) fn suspended() -> *mut Session {
 /// From now on hooks write nothing. The caller has the desk in hand.
 pub(crate) fn end() {
     OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
-    SESSION.usual.store(std::ptr::null_mut(), Ordering::Release);
+    leave_usual();
     SESSION.store(std::ptr::null_mut(), Ordering::Release);
 }
 
@@ -176,7 +193,7 @@ pub(crate) fn take_over(holds_main_gil: fn() -> bool, freed: usize) -> *mut Sess
 
 fn adopt() {
     // Nobody may take blocks out of the table while they are counted.
-    let desk = remote::desk();
+    let _desk = remote::desk();
     let inherited = SESSION.inherited.load(Ordering::Acquire);
     // SAFETY: a session that may be inherited stays.
     if let Some(session) = unsafe { inherited.as_ref() } {
@@ -185,7 +202,7 @@ fn adopt() {
         // Without memory for books of its own the child is not recorded.
         if adopted.is_ok() {
             SESSION.store(inherited, Ordering::Release);
-            update_usual(&desk);
+            update_usual();
         } else {
             OWNED.store(std::ptr::null_mut(), Ordering::Relaxed);
         }
@@ -243,7 +260,7 @@ unsafe extern "C" fn in_child() {
     }
     sampler::in_child();
     SESSION.store(std::ptr::null_mut(), Ordering::Relaxed);
-    SESSION.usual.store(std::ptr::null_mut(), Ordering::Relaxed);
+    leave_usual();
     SESSION.inherited.store(std::ptr::null_mut(), Ordering::Relaxed);
     let session = OWNED.load(Ordering::Relaxed);
     if session.is_null() {

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use heapline_format::base_tick;
 
 use crate::block_table::{Block, Entry};
+use crate::cost_meter::Event;
 use crate::domain::PYTHON;
 use crate::environment::{self, Environment};
 use crate::errno::preserving_errno;
@@ -20,6 +21,7 @@ use crate::fast_path;
 use crate::fork::{self, SESSION};
 use crate::installation::original;
 use crate::layout;
+use crate::own_cost;
 use crate::recorder::{Attached, Domain};
 use crate::remote::{self, Note};
 use crate::session::Session;
@@ -130,6 +132,12 @@ fn book_allocation<const DOMAIN: usize, const V: usize>(
     }
     if V != 0 {
         let state = fast_path::attached::<V>(DOMAIN != RAW);
+        // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null.
+        unsafe {
+            if !state.is_null() && (*(*session).recorder.get()).is_timed() {
+                return book_timed::<DOMAIN, V>(session, local, address as usize, size);
+            }
+        }
         let is_booked = !state.is_null() && {
             // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. For
             // the layout see `finish`.
@@ -142,6 +150,29 @@ fn book_allocation<const DOMAIN: usize, const V: usize>(
     book_slowly::<DOMAIN>(local, address, size);
 }
 
+/// Books a new block by the way that it usually takes, and times that.
+///
+/// # Safety
+/// The calling thread holds the main interpreter's GIL and is marked as inside a hook. For the layout see `finish`.
+#[cold]
+#[inline(never)]
+unsafe fn book_timed<const DOMAIN: usize, const V: usize>(
+    session: *mut Session,
+    local: *mut ThreadLocal,
+    address: usize,
+    size: usize,
+) {
+    // SAFETY: as the caller promises: a session ends only with that GIL held.
+    unsafe {
+        own_cost::time((*session).recorder.get(), Event::Allocation, || {
+            if V == 0 || !fast_path::allocated::<V>(address, size, DOMAIN != RAW) {
+                finish_slowly::<DOMAIN, V>(address as *mut c_void, size);
+                (*local).inside = 1;
+            }
+        });
+    }
+}
+
 #[inline(never)]
 fn book_slowly<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, size: usize) {
     let session = SESSION.load(Ordering::Acquire);
@@ -150,6 +181,9 @@ fn book_slowly<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_voi
         // SAFETY: a session ends only with the main GIL held, which this thread holds; it is marked as inside a hook.
         Caller::Main(state) => unsafe {
             let recorder = &mut *(*session).recorder.get();
+            if recorder.is_timed() {
+                return book_timed::<DOMAIN, 0>(session, local, address as usize, size);
+            }
             let blocks = &(*session).blocks;
             let domain = const { if DOMAIN == RAW { Domain::Raw } else { Domain::WithGil } };
             recorder.allocated(
@@ -217,7 +251,7 @@ struct Taken {
 /// Books the free of a block, in whatever state all is, and gives its memory back. Of the C calling convention, so that it
 /// cannot unwind and hooks end with a jump to it.
 #[inline(never)]
-extern "C" fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
+extern "C" fn free_slowly<const DOMAIN: usize, const V: usize>(address: *mut c_void) {
     let session = session::<DOMAIN>(address as usize);
     if !session.is_null()
         && let Some(environment) = environment::known()
@@ -225,8 +259,17 @@ extern "C" fn free_slowly<const DOMAIN: usize>(address: *mut c_void) {
         match caller::<DOMAIN>(environment) {
             // SAFETY: as in `book_slowly`.
             Caller::Main(_) => unsafe {
-                let entry = (*session).blocks.take(address as usize);
-                (*(*session).recorder.get()).freed_now(entry);
+                let recorder = (*session).recorder.get();
+                let book = || (*recorder).freed_now((*session).blocks.take(address as usize));
+                if (*recorder).are_frees_timed() {
+                    own_cost::time(recorder, Event::Free, || {
+                        if !fast_path::freed::<V>(address as usize, DOMAIN != RAW) {
+                            book();
+                        }
+                    });
+                } else {
+                    book();
+                }
             },
             caller @ Caller::Remote(_) => {
                 take_remotely(caller, address as usize);
@@ -387,7 +430,7 @@ pub(crate) unsafe extern "C" fn free<const DOMAIN: usize, const V: usize>(
             return (original.free)(original.ctx, address);
         }
     }
-    free_slowly::<DOMAIN>(address);
+    free_slowly::<DOMAIN, V>(address);
 }
 
 /// Whether the calling thread holds the main interpreter's GIL.

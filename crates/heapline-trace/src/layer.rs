@@ -11,7 +11,6 @@ use heapline_format::{Account, Counters};
 use crate::block_table::{ACCOUNT_LIMIT, Block, Entry};
 use crate::domain::PYTHON;
 use crate::error::Error;
-use crate::fork;
 use crate::hooks;
 use crate::layer_table::{Allocated, LayerId, MOST_LAYERS};
 use crate::options::Options;
@@ -162,7 +161,6 @@ pub unsafe fn open_layer(options: Options) -> Result<LayerId, Error> {
         }
         let (generation, before) = begin_generation(session, recorder)?;
         recorder.accounts.layers.open(id, generation, 0, before);
-        fork::set_many_layers(recorder.accounts.layers.are_many());
     }
     Ok(id)
 }
@@ -234,7 +232,6 @@ pub unsafe fn close_layer(id: LayerId) {
     unsafe {
         let Some((session, recorder, _)) = layer(id) else { return };
         recorder.accounts.layers.close(id);
-        fork::set_many_layers(recorder.accounts.layers.are_many());
         if recorder.accounts.layers.is_empty() && !session.has_base.load(Ordering::Relaxed) {
             let _ = session::end(hooks::session_of_caller());
         }

@@ -7,6 +7,9 @@
 
 use std::io;
 
+use crate::cost_meter::Timing;
+use crate::fork;
+
 /// Number of a layer, never used twice in a process.
 pub type LayerId = u32;
 
@@ -38,6 +41,7 @@ pub struct Allocated {
 pub(crate) struct LayerTable {
     open: Vec<Layer>,
     is_empty: bool,
+    held: Timing,
     /// Generation of each account, as the tree says.
     generations: *const u32,
     /// What each layer found allocated when it began, by account: later accounts are all its own. Not there if it is not
@@ -52,7 +56,7 @@ impl LayerTable {
         let (mut open, mut before) = (Vec::new(), Vec::new());
         open.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         before.try_reserve_exact(MOST_LAYERS).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Self { open, is_empty: true, generations, before })
+        Ok(Self { open, is_empty: true, held: Timing::Nothing, generations, before })
     }
 
     #[inline(always)]
@@ -64,6 +68,18 @@ impl LayerTable {
     #[inline(always)]
     pub(crate) fn are_many(&self) -> bool {
         self.open.len() > 1
+    }
+
+    /// Has these events take the ways that all take where there is more than one.
+    pub(crate) fn hold(&mut self, held: Timing) {
+        self.held = held;
+        let are_many = self.are_many();
+        fork::hold(are_many || held == Timing::Everything, are_many || held != Timing::Nothing);
+    }
+
+    /// What [`Self::hold`] was told.
+    pub(crate) fn held(&self) -> Timing {
+        self.held
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -91,18 +107,21 @@ impl LayerTable {
     ) {
         self.open.push(Layer { id, generation, live_bytes, peak_bytes: live_bytes });
         self.is_empty = false;
+        self.hold(self.held);
         self.before.extend(before.map(|before| (id, before)));
     }
 
     pub(crate) fn close(&mut self, id: LayerId) {
         self.open.retain(|layer| layer.id != id);
         self.is_empty = self.open.is_empty();
+        self.hold(self.held);
         self.before.retain(|(of, _)| *of != id);
     }
 
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
         self.is_empty = true;
+        self.hold(self.held);
         self.before.clear();
     }
 

@@ -6,14 +6,12 @@ use std::sync::atomic::Ordering;
 
 use heapline_format::base_tick;
 
-use crate::birth_table::LiveBlocks;
 use crate::block_table::born;
 use crate::clock;
 use crate::environment;
 use crate::fork;
 use crate::recorder::Recorder;
 use crate::reference_tracer;
-use crate::sample_filter;
 use crate::session::Session;
 
 /// Most allocations between two looks at the clock.
@@ -22,8 +20,6 @@ const LOOK_INTERVAL: u32 = 256;
 const FINE_NS: u64 = 250_000_000;
 /// When more time than this has passed between two looks, the next ones come sooner.
 const SPARSE_LOOKS_NS: u64 = 8_000_000;
-/// Bytes of live blocks for each byte of slots.
-const SLOT_SHARE: u64 = 4;
 /// Where a block of this size is allocated or freed, there is time to look at the clock.
 const LARGE_BLOCK: usize = 64 << 10;
 /// The resident set size is read at most this often.
@@ -46,26 +42,13 @@ impl Recorder {
             passed if passed > SPARSE_LOOKS_NS => self.look_interval = 1,
             _ => {}
         }
-        self.until_look = self.look_interval;
+        self.look_distance = self.meter.looked(self.look_distance, self.look_interval);
+        self.until_look = self.look_distance;
         if now != self.last_look_ns {
             self.last_look_ns = now;
-            self.note_time(now);
+            self.measured(|recorder| recorder.note_time(now));
         }
-    }
-
-    /// States what the recorder takes of memory and, as far as it is known, of processor time.
-    fn note_cost(&mut self, blocks: LiveBlocks<'_>, elapsed: u64) {
-        let (samples, bytes) = blocks.tracked.extent();
-        let bytes = (bytes + self.tree.memory_bytes()) as u64;
-        // SAFETY: the header is mapped as long as the capture.
-        let header = unsafe { &mut *self.tree.capture.header() };
-        if let Some(sampling) = &mut self.sampling {
-            header.own_bytes = bytes + sample_filter::BYTES as u64;
-            sampling.note(&self.tree.capture, elapsed, samples);
-        } else {
-            // Slots: their pages stay when blocks are freed.
-            header.own_bytes = bytes + header.high_water_mark_bytes / SLOT_SHARE;
-        }
+        self.begin_burst();
     }
 
     /// Looks at the clock where a block is large. Of these there are few, so other allocations may be rare as well, and the
@@ -83,7 +66,8 @@ impl Recorder {
         let now = self.now_ns();
         if now != self.last_look_ns {
             self.last_look_ns = now;
-            self.note_time(now);
+            self.meter.looked_again();
+            self.measured(|recorder| recorder.note_time(now));
         }
     }
 

@@ -6,6 +6,8 @@ use heapline_format::{LossKind, NodeKind};
 
 use crate::birth_table::LiveBlocks;
 use crate::block_table::{Block, BlockTable, Entry, born};
+use crate::clock;
+use crate::cost_meter::CostMeter;
 use crate::counters::Accounts;
 use crate::errno::preserving_errno;
 use crate::ffi::Api;
@@ -55,6 +57,8 @@ pub(crate) struct Recorder {
     pub(crate) born: u32,
     pub(crate) until_look: u32,
     pub(crate) look_interval: u32,
+    /// Allocations between the last look and the next.
+    pub(crate) look_distance: u32,
     pub(crate) last_look_ns: u64,
     pub(crate) last_rss_ns: u64,
     /// The block that was allocated last, until an object was made of it.
@@ -65,6 +69,8 @@ pub(crate) struct Recorder {
     overflow_stated: u64,
     /// In sampled recordings.
     pub(crate) sampling: Option<SamplingControl>,
+    /// In exact ones.
+    pub(crate) meter: CostMeter,
 }
 
 impl Recorder {
@@ -89,12 +95,14 @@ impl Recorder {
             born: born(0),
             until_look: 1,
             look_interval: 1,
+            look_distance: 1,
             last_look_ns: start_ns,
             last_rss_ns: start_ns,
             last_allocated: 0,
             traces_references: false,
             overflow_stated: 0,
             sampling: None,
+            meter: CostMeter::new(clock::process_cpu_ns(), 0),
         }
     }
 
@@ -378,13 +386,6 @@ impl Recorder {
         }
     }
 
-    /// A sample was booked, or there was a look without one; it has taken so long, if that was measured.
-    pub(crate) fn sampling_took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
-        if let Some(sampling) = &mut self.sampling {
-            sampling.took(nanoseconds, weight);
-        }
-    }
-
     /// Has the capture tell how old everything is that is live at its latest look at the clock; `ended`: nothing will change any more.
     pub(crate) fn sum_up(&mut self, blocks: LiveBlocks<'_>, ended: bool) {
         if self.tree.capture.has_failed() {
@@ -393,7 +394,8 @@ impl Recorder {
         // SAFETY: the header is mapped as long as the capture.
         let elapsed = unsafe { (*self.tree.capture.header()).now_ns };
         let sum = if ended { History::finish } else { History::sum_ages };
-        sum(&mut self.history, &mut self.tree, blocks, elapsed);
+        self.measured(|recorder| sum(&mut recorder.history, &mut recorder.tree, blocks, elapsed));
+        self.note_own_time();
     }
 
     /// If the map of the capture has failed the recording ends here: hooks pass everything through.

@@ -14,11 +14,13 @@ use std::sync::atomic::Ordering;
 
 use heapline_format::LossKind;
 
+use crate::cost_meter::Event;
 use crate::environment::{self, Environment};
 use crate::fast_path::{self, TYPE_FLAGS};
 use crate::ffi::{Api, PyObject, RefTracer};
 use crate::fork::SESSION;
 use crate::layout::read;
+use crate::own_cost;
 use crate::recorder::{Attached, Domain, Recorder};
 use crate::thread_local;
 
@@ -166,6 +168,14 @@ unsafe fn created<const V: usize>(environment: &Environment, object: *const u8) 
         let address = fast_path::block_of(object);
         let recorder = &mut *(*session).recorder.get();
         let local = thread_local::current();
+        if recorder.is_timed() && (*local).inside == 0 && !recorder.was_just_allocated(address) {
+            let recorder = (*session).recorder.get();
+            return own_cost::time(recorder, Event::Move, || {
+                if !fast_path::created::<V>(object) {
+                    created::<V>(environment, object);
+                }
+            });
+        }
         if recorder.was_just_allocated(address)
             || (*local).inside != 0
             || fast_path::revived_elsewhere::<V>(session, state, address)

@@ -53,6 +53,11 @@ pub(crate) fn pending() -> bool {
     PENDING.load(Ordering::Relaxed)
 }
 
+/// The same, in one order with what [`fork::update_usual`] does besides.
+pub(crate) fn has_notes() -> bool {
+    PENDING.load(Ordering::SeqCst)
+}
+
 /// The right to work without the GIL: while it is held the session cannot end.
 #[derive(Debug)]
 pub(crate) struct Desk(MutexGuard<'static, Option<Notes>>);
@@ -83,14 +88,15 @@ impl Desk {
                 Note::CodeDied(number) => notes.dead_code.push(number),
             }
         }
-        PENDING.store(true, Ordering::Release);
-        fork::has_notes();
+        PENDING.store(true, Ordering::SeqCst);
+        fork::leave_usual();
         true
     }
 
+    /// Takes everything. The caller holds the main interpreter's GIL, if there is a session.
     pub(crate) fn take(&mut self) -> Option<Notes> {
-        PENDING.store(false, Ordering::Release);
-        fork::update_usual(self);
+        PENDING.store(false, Ordering::SeqCst);
+        fork::update_usual();
         self.0.take()
     }
 }

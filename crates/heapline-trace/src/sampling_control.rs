@@ -5,7 +5,7 @@
 
 use std::io;
 
-use heapline_format::{Interval, TableId};
+use heapline_format::{Interval, OVERHEAD_FLAG, TableId};
 
 use crate::capture::{Capture, TableSpace};
 use crate::clock;
@@ -80,6 +80,10 @@ impl SamplingControl {
             decided: Cost::default(),
         };
         control.list(capture, 0);
+        if let Some(most) = options.most_overhead {
+            // SAFETY: the header is mapped as long as the capture.
+            unsafe { (*capture.header()).most_overhead_ppm = ((most * 1e6) as u32).max(1) };
+        }
         Ok(control)
     }
 
@@ -87,6 +91,8 @@ impl SamplingControl {
     pub(crate) fn restart(&mut self, capture: &Capture) -> io::Result<()> {
         capture.detach_table(&mut self.space, self.records, Interval::BYTES)?;
         (self.samples_ns, self.samples, self.allocated) = (0, 0, 0);
+        // SAFETY: the header is mapped as long as the capture.
+        unsafe { (*capture.header()).flags &= !OVERHEAD_FLAG };
         self.decided = Cost::default();
         self.start_cpu_ns = clock::process_cpu_ns();
         Ok(())
@@ -162,6 +168,10 @@ impl SamplingControl {
             pairs: cost.pairs - self.decided.pairs,
         };
         self.decided = cost;
+        let flag =
+            if is_out_of_reach(past, most, self.interval, self.options.interval) { OVERHEAD_FLAG } else { 0 };
+        // SAFETY: as above.
+        unsafe { (*header).flags = (*header).flags & !OVERHEAD_FLAG | flag };
         let wanted = wanted(past, most, self.interval, self.options.interval, samples);
         if wanted != self.interval {
             self.interval = wanted;
@@ -173,6 +183,18 @@ impl SamplingControl {
     }
 }
 
+/// The widest interval for those who asked for this one.
+fn widest(first: u64) -> u64 {
+    first.saturating_mul(WIDEST_TIMES).min(sampler::WIDEST_INTERVAL)
+}
+
+/// Whether no interval keeps to what may be taken: countdowns alone take more, or samples do at the widest.
+fn is_out_of_reach(past: Cost, most: f64, interval: u64, first: u64) -> bool {
+    let program = past.process.saturating_sub(past.samples + past.pairs).max(1) as f64;
+    let (pairs, all) = (past.pairs as f64 / program, (past.pairs + past.samples) as f64 / program);
+    pairs > most || (interval >= widest(first) && all > most * TOO_DEAR)
+}
+
 /// The interval that would have had samples take what they may. `most`: the largest share that everything may take; it is
 /// a share of what the program takes without us. `first`: the interval that was asked for.
 fn wanted(past: Cost, most: f64, interval: u64, first: u64, samples: usize) -> u64 {
@@ -182,9 +204,8 @@ fn wanted(past: Cost, most: f64, interval: u64, first: u64, samples: usize) -> u
     let may_take = (most - pairs).max(most / 4.0);
     let factor = taken / may_take;
     let narrowest = (first / NARROWEST_PART).max(2);
-    let widest = first.saturating_mul(WIDEST_TIMES).min(sampler::WIDEST_INTERVAL);
     match factor {
-        factor if factor > TOO_DEAR => ((interval as f64 * factor.min(4.0)) as u64).min(widest),
+        factor if factor > TOO_DEAR => ((interval as f64 * factor.min(4.0)) as u64).min(widest(first)),
         // With room to spare, so that it does not go to and fro.
         factor if factor < CHEAP && samples < MOST_SAMPLES => {
             ((interval as f64 * (factor / 0.7).max(0.5)) as u64).clamp(narrowest, interval.max(narrowest))
@@ -256,6 +277,20 @@ mod tests {
             wanted(busy, 0.01, sampler::WIDEST_INTERVAL, sampler::WIDEST_INTERVAL, 0),
             sampler::WIDEST_INTERVAL
         );
+    }
+
+    #[test]
+    fn it_is_said_what_no_interval_can_keep_to() {
+        let first = 512 << 10;
+        let cost = |samples, pairs| Cost { count: 100, process: 1000 + samples + pairs, samples, pairs };
+        assert!(is_out_of_reach(cost(0, 20), 0.01, first, first), "countdowns alone");
+        assert!(!is_out_of_reach(cost(30, 5), 0.01, first, first), "a wider interval will do");
+        assert!(is_out_of_reach(cost(30, 5), 0.01, first * WIDEST_TIMES, first), "there is none");
+        assert!(
+            !is_out_of_reach(cost(6, 5), 0.01, first * WIDEST_TIMES, first),
+            "as near as it is left alone"
+        );
+        assert!(is_out_of_reach(cost(30, 5), 0.01, sampler::WIDEST_INTERVAL, sampler::WIDEST_INTERVAL));
     }
 
     /// What a decision sees is uncertain: samples are few, and so are those of them that are measured.

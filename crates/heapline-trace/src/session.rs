@@ -373,6 +373,7 @@ unsafe fn hand_over(session: &Session) -> Result<Recording, Error> {
         if let Some(sampling) = &mut recorder.sampling {
             sampling.restart(&recorder.tree.capture).map_err(Error::Memory)?;
         }
+        recorder.restart_cost();
         (*recorder.tree.capture.header()).state = State::Recording as u32;
         session.has_base.store(false, Ordering::Relaxed);
         Ok(Recording::of_image(image, output))

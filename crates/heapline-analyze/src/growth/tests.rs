@@ -84,3 +84,23 @@ fn filters_count_by_the_file_that_is_known() {
     let sums: Vec<_> = rows.iter().map(|row| (row.below, row.live_bytes)).collect();
     assert_eq!(sums, [(true, 200), (false, 130)]);
 }
+
+#[test]
+fn changes_of_estimates_have_bounds_while_every_stack_is_known() {
+    let mut capture = capture();
+    let bounds = |capture: &SyntheticCapture, from_ms: u64, to_ms: u64, by| {
+        let snapshot = Snapshot::from_bytes(&capture.build()).expect("a sound capture");
+        let growth = snapshot.growth(from_ms * 1_000_000, to_ms * 1_000_000, by, &Filter::default());
+        growth.rows.iter().map(|row| (row.live_bytes, row.bytes_error_bound)).collect::<Vec<_>>()
+    };
+    assert_eq!(bounds(&capture, 0, 15, GroupBy::Line), [(100, None), (80, None)], "exact");
+    capture.sample(0, 1000);
+    // sqrt(1000 * 100), sqrt(1000 * 80)
+    assert_eq!(bounds(&capture, 0, 15, GroupBy::Line), [(100, Some(316)), (80, Some(283))]);
+    // Of 80 bytes then and 30 later: sqrt(1000 * 110).
+    assert_eq!(bounds(&capture, 15, 25, GroupBy::Line), [(-50, Some(332))]);
+    assert_eq!(bounds(&capture, 15, 25, GroupBy::File), [(-50, Some(557))], "of 180 bytes and 130");
+    assert!(bounds(&capture, 15, 40, GroupBy::Line).iter().all(|(_, bound)| bound.is_none()));
+    // All of it happened in one thread: sqrt(1000 * (180 + 337)).
+    assert_eq!(bounds(&capture, 15, 40, GroupBy::Thread), [(157, Some(719))]);
+}

@@ -82,7 +82,8 @@ fn facts_about_the_process_are_read() {
     let process = read(&capture).process().clone();
     assert_eq!(process.parent_pid, Some(4711));
     assert_eq!(process.status, Status::Recording);
-    assert_eq!(process.sampling, Sampling::Sampled(Samples::new(524_288, 0, vec![])));
+    assert_eq!(process.sampling, Sampling::Sampled(Samples::new(&capture.header, vec![])));
+    assert_eq!(process.sampling.samples().map(|samples| samples.interval_bytes), Some(524_288));
     let process = read(&SyntheticCapture::new()).process().clone();
     assert_eq!((process.program.as_str(), process.free_lists.as_str()), ("", ""));
 }

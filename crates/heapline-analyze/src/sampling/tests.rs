@@ -1,11 +1,14 @@
 //! Errors of sampled captures, from their tables to the answers.
 
+use std::sync::Arc;
+
 use heapline_format::{Account, Counters, Variance};
 use proptest::prelude::*;
 
 use super::*;
+use crate::call_tree::{CallEntry, CallTree, TreeLimits};
 use crate::filter::Filter;
-use crate::group::{GroupBy, OrderBy};
+use crate::group::{Group, GroupBy, OrderBy};
 use crate::measures::Measures;
 use crate::snapshot::Snapshot;
 use crate::statistic::Statistic;
@@ -140,12 +143,86 @@ proptest! {
 #[test]
 fn bounds_are_told_from_the_widest_interval() {
     let interval = |time_ns, interval_bytes| SamplingInterval { time_ns, interval_bytes };
-    let samples = Samples::new(1000, 50, vec![interval(0, 500), interval(7, 4000), interval(9, 1000)]);
+    let header =
+        |sampling_interval, sample_count| Header { sampling_interval, sample_count, ..Header::default() };
+    let samples =
+        Samples::new(&header(1000, 50), vec![interval(0, 500), interval(7, 4000), interval(9, 1000)]);
     assert_eq!((samples.interval_bytes, samples.widest_interval_bytes), (1000, 4000));
     assert_eq!(samples.most_standard_error_bytes(1_000_000), 63_246);
     // sqrt(2 * 4000 * 1e6 * ln 100)
     assert_eq!(samples.high_water_mark_bias_bytes(1_000_000), 191_941);
-    let none = Samples::new(0, 0, vec![]);
+    let none = Samples::new(&header(0, 0), vec![]);
     assert_eq!((none.widest_interval_bytes, none.high_water_mark_bias_bytes(1 << 40)), (1, 0));
-    assert_eq!(Samples::new(u64::MAX, u64::MAX, vec![]).high_water_mark_bias_bytes(u64::MAX), u64::MAX);
+    let all = Samples::new(&header(u64::MAX, u64::MAX), vec![]);
+    assert_eq!(all.high_water_mark_bias_bytes(u64::MAX), u64::MAX);
+}
+
+#[test]
+fn a_share_that_no_interval_keeps_to_is_told_only_where_one_was_given() {
+    let samples = |most_overhead_ppm, flags| {
+        let samples = Samples::new(&Header { most_overhead_ppm, flags, ..Header::default() }, vec![]);
+        (samples.max_overhead, samples.max_overhead_out_of_reach)
+    };
+    assert_eq!(samples(0, OVERHEAD_FLAG), (None, false));
+    assert_eq!(samples(5000, 0), (Some(0.005), false));
+    assert_eq!(samples(5000, OVERHEAD_FLAG), (Some(0.005), true));
+}
+
+/// Two threads whose lines are called by one frame or two.
+fn called() -> SyntheticCapture {
+    let mut capture = SyntheticCapture::new();
+    capture.sample(0, 10_000);
+    for (name, bytes, samples) in [("one", 400_000, 20), ("two", 900_000, 50)] {
+        let thread = capture.thread(name);
+        let main = capture.frame(thread, "/a.py", "main", 1, 2);
+        let load = capture.frame(main, "/a.py", "load", 10, 11);
+        let parse = capture.frame(load, "/b.py", "parse", 1, samples);
+        for node in [load, parse] {
+            capture.count(node, bytes, 40);
+            capture.samples(node, samples);
+        }
+    }
+    capture
+}
+
+#[test]
+fn trees_have_the_errors_of_the_stacks_that_go_through_them() {
+    let snapshot = read(&called());
+    let limits = TreeLimits { min_share: 0.0, ..TreeLimits::default() };
+    let rows = |by| snapshot.statistics(by, OrderBy::LiveBytes, &Filter::default());
+    for by in [GroupBy::Line, GroupBy::Function, GroupBy::File, GroupBy::Thread] {
+        for row in rows(by) {
+            let tree = snapshot.callers(&row.group, OrderBy::LiveBytes, &Filter::default(), &limits);
+            assert_eq!(tree.root().standard_errors(), row.standard_errors(), "callers of {}", row.group);
+        }
+    }
+    let (one, two) = (400_000.0_f64.powi(2) / 20.0, 900_000.0_f64.powi(2) / 50.0);
+    let errors = |tree: &CallTree| -> Vec<(String, u64)> {
+        let shown = |entry: &CallEntry| {
+            (entry.group.to_string(), entry.standard_errors().expect("errors").live_bytes)
+        };
+        tree.entries().iter().map(shown).collect()
+    };
+    let root = |variance: f64| variance.sqrt().round() as u64;
+    let owned =
+        |rows: &[(&str, u64)]| rows.iter().map(|&(name, error)| (name.to_owned(), error)).collect::<Vec<_>>();
+    let (load, main) = ("/a.py:11  load", "/a.py:2  main");
+    let line = rows(GroupBy::Line).into_iter().find(|row| row.group.to_string() == load).expect("a line");
+    let callers = snapshot.callers(&line.group, OrderBy::LiveBytes, &Filter::default(), &limits);
+    assert_eq!(errors(&callers), owned(&[(load, root(one + two)), (main, root(one + two))]));
+    let file = Group::File(Arc::clone(&line.group.frame().expect("a frame").source));
+    let callees = snapshot.callees(&file, OrderBy::LiveBytes, &Filter::default(), &limits);
+    let all = root(2.0 * (one + two));
+    let expected = [
+        ("/a.py", all),
+        (main, all),
+        (load, all),
+        ("/b.py:50  parse", root(two)),
+        ("/b.py:20  parse", root(one)),
+    ];
+    assert_eq!(errors(&callees), owned(&expected));
+    let mut exact = called();
+    exact.header.flags = 0;
+    let tree = read(&exact).callees(&file, OrderBy::LiveBytes, &Filter::default(), &limits);
+    assert!(tree.entries().iter().all(|entry| entry.variances.is_none()));
 }

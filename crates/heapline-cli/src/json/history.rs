@@ -10,6 +10,8 @@ use crate::argument::{Period, ReportOptions};
 
 /// Moments that a report lists.
 const MOST_MOMENTS: usize = 256;
+/// The most that the standard error of live bytes can be, where not more is known of it.
+const BOUND: &str = "live_bytes_standard_error_bound";
 
 /// The process over time, in columns.
 pub(super) struct TimelineObject<'a>(pub(super) &'a Timeline);
@@ -100,11 +102,14 @@ struct ChangeObject<'a> {
 
 impl Serialize for ChangeObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("change", 9)?;
+        let mut object = serializer.serialize_struct("change", 10)?;
         group_fields::<S>(&mut object, self.snapshot, self.options.by, &self.change.group)?;
         object.serialize_field("below", &self.change.below)?;
         object.serialize_field("live_bytes", &self.change.live_bytes)?;
         object.serialize_field("live_count", &self.change.live_count)?;
+        if self.snapshot.process().sampling.is_sampled() {
+            object.serialize_field(BOUND, &self.change.bytes_error_bound)?;
+        }
         object.end()
     }
 }
@@ -134,11 +139,14 @@ struct AgeObject<'a> {
 impl Serialize for AgeObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let class = self.class;
-        let mut object = serializer.serialize_struct("age", 5)?;
+        let mut object = serializer.serialize_struct("age", 6)?;
         object.serialize_field("born_from_ns", &class.born_ns.map(|(from_ns, _)| from_ns))?;
         object.serialize_field("born_to_ns", &class.born_ns.map(|(_, to_ns)| to_ns))?;
         object.serialize_field("live_bytes", &class.live_bytes)?;
         object.serialize_field("live_count", &class.live_count)?;
+        if let Some(bound) = class.bytes_error_bound {
+            object.serialize_field(BOUND, &bound)?;
+        }
         object.serialize_field(
             "biggest",
             &class.biggest.as_ref().map(|biggest| BiggestObject { of: self.of, biggest }),

@@ -1,6 +1,6 @@
 //! What the JSON report says of samples, of how far estimates may be off, and of what the recording itself took.
 
-use heapline_analyze::{Measures, RecorderCost, Samples, SamplingInterval};
+use heapline_analyze::{CpuBasis, Measures, RecorderCost, Samples, SamplingInterval};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::List;
@@ -11,11 +11,13 @@ pub(crate) struct SamplingObject<'a>(pub(crate) &'a Samples);
 impl Serialize for SamplingObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let samples = self.0;
-        let mut object = serializer.serialize_struct("sampling", 4)?;
+        let mut object = serializer.serialize_struct("sampling", 6)?;
         object.serialize_field("interval_bytes", &samples.interval_bytes)?;
         object.serialize_field("widest_interval_bytes", &samples.widest_interval_bytes)?;
         object.serialize_field("sample_count", &samples.sample_count)?;
         object.serialize_field("intervals", &List(&samples.intervals, IntervalObject))?;
+        object.serialize_field("max_overhead", &samples.max_overhead)?;
+        object.serialize_field("max_overhead_out_of_reach", &samples.max_overhead_out_of_reach)?;
         object.end()
     }
 }
@@ -37,8 +39,9 @@ pub(super) struct RecorderObject<'a>(pub(super) &'a RecorderCost);
 impl Serialize for RecorderObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let cost = self.0;
-        let mut object = serializer.serialize_struct("recorder", 4)?;
+        let mut object = serializer.serialize_struct("recorder", 5)?;
         object.serialize_field("cpu_ns", &cost.cpu_ns)?;
+        object.serialize_field("cpu_basis", &cost.cpu_basis.map(CpuBasis::name))?;
         object.serialize_field("process_cpu_ns", &cost.process_cpu_ns)?;
         object.serialize_field("share", &cost.share())?;
         object.serialize_field("bytes", &cost.bytes)?;

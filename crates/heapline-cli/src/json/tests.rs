@@ -1,7 +1,7 @@
 //! Tests of the JSON report against its documented schema.
 
 use heapline_analyze::{Filter, GroupBy, OrderBy};
-use heapline_format::{LossKind, MetaKey, NodeKind, SAMPLED_FLAG, State};
+use heapline_format::{LossKind, MetaKey, NodeKind, OVERHEAD_FLAG, SAMPLED_FLAG, State};
 use serde_json::{Value, json};
 
 use super::*;
@@ -61,7 +61,7 @@ fn the_whole_report() {
             "format_version": 1,
         },
         "sampling": null,
-        "recorder": { "cpu_ns": null, "process_cpu_ns": null, "share": null, "bytes": null },
+        "recorder": { "cpu_ns": null, "cpu_basis": null, "process_cpu_ns": null, "share": null, "bytes": null },
         "totals": {
             "live_bytes": 5_000_000,
             "live_count": 50,
@@ -202,6 +202,8 @@ fn estimates_have_errors() {
     capture.sample(4_000_000_000, 1_048_576);
     (capture.header.own_cpu_ns, capture.header.process_cpu_ns) = (3_000_000, 1_200_000_000);
     capture.header.own_bytes = 70_000;
+    capture.header.most_overhead_ppm = 10_000;
+    capture.header.flags |= OVERHEAD_FLAG;
     let snapshot = fixture::snapshot(&capture);
     let report = report(&snapshot, &ReportOptions::default());
     let intervals = json!([
@@ -213,10 +215,17 @@ fn estimates_have_errors() {
         "widest_interval_bytes": 1_048_576,
         "sample_count": 282,
         "intervals": intervals,
+        "max_overhead": 0.01,
+        "max_overhead_out_of_reach": true,
     });
     assert_eq!(report["sampling"], expected);
-    let expected =
-        json!({ "cpu_ns": 3_000_000, "process_cpu_ns": 1_200_000_000, "share": 0.0025, "bytes": 70_000 });
+    let expected = json!({
+        "cpu_ns": 3_000_000,
+        "cpu_basis": "samples",
+        "process_cpu_ns": 1_200_000_000,
+        "share": 0.0025,
+        "bytes": 70_000,
+    });
     assert_eq!(report["recorder"], expected);
     let site = &report["sites"][0];
     assert_eq!(
@@ -317,4 +326,33 @@ fn what_no_frame_can_be_named_for_has_the_same_keys() {
     }
     let by_thread = ReportOptions { by: GroupBy::Thread, ..ReportOptions::default() };
     assert!(report(&snapshot, &by_thread)["sites"][0]["thread"].is_string());
+}
+
+#[test]
+fn estimates_of_a_time_have_bounds_and_exact_numbers_none() {
+    use crate::argument::Period;
+    const BOUND: &str = "live_bytes_standard_error_bound";
+    let at = Period::At("50%".parse().expect("a time"));
+    let mut capture = fixture::service();
+    let lists = |capture: &_, period, list: &str| {
+        let options = ReportOptions { period, ..ReportOptions::default() };
+        let report = report(&fixture::snapshot(capture), &options);
+        let [object, rows] = match list {
+            "changes" => ["changes", "sites"],
+            _ => ["ages", "classes"],
+        };
+        report[object][rows].as_array().expect("a list").clone()
+    };
+    for (period, list) in [(at, "changes"), (Period::Ages, "ages")] {
+        let rows = lists(&capture, period, list);
+        assert!(!rows.is_empty() && rows.iter().all(|row| row.get(BOUND).is_none()), "{rows:?}");
+    }
+    capture.sample(0, 40_000);
+    for (period, list) in [(at, "changes"), (Period::Ages, "ages")] {
+        for row in lists(&capture, period, list) {
+            let most = (40_000.0 * row["live_bytes"].as_f64().expect("bytes")).sqrt().round() as u64;
+            let expected = if row["below"] == json!(true) { json!(null) } else { json!(most) };
+            assert_eq!(row[BOUND], expected, "{row}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What ran, how it was recorded, what was lost, and the numbers of the process as a whole.
 
-use heapline_analyze::{Process, RecorderCost, Samples, Sampling, Snapshot, Status, Totals};
+use heapline_analyze::{CpuBasis, Process, RecorderCost, Samples, Sampling, Snapshot, Status, Totals};
 
 use crate::number;
 use crate::page::{self, Page, Span, Style};
@@ -111,15 +111,26 @@ fn write_samples(page: &mut Page, samples: &Samples) {
     let sign = margin::sign(page);
     let text = format!("  estimates from {count}, {sign} one standard error (95 % are within two)");
     page.paragraph(Style::Plain, &text, 4);
+    if let Some(most) = samples.max_overhead.filter(|_| samples.max_overhead_out_of_reach) {
+        let most = (most * 1e6).round() / 1e4;
+        let text = format!("  an overhead of {most} % is out of reach of this program, at any interval");
+        page.paragraph(Style::Warning, &text, 4);
+    }
 }
 
-/// `recorder's own cost: 12 ms of 1.2 s of CPU time (1.0 %), 3.2 MB of memory`, as far as the capture knows.
+/// `recorder's own cost: 12 ms of 1.2 s of CPU time (1.0 %), 3.2 MB of memory`, as far as the capture knows. Of an exact
+/// recording the time is `about 310 ms of 1.2 s CPU time (26 %)`: not more is known of it.
 fn write_cost(page: &mut Page, cost: &RecorderCost) {
     let cpu = cost.cpu_ns.map(|cpu_ns| {
-        let own = number::duration(cpu_ns);
+        let (about, digits) = match cost.cpu_basis {
+            Some(CpuBasis::Bursts) => ("about ", 0),
+            _ => ("", 1),
+        };
+        let own = format!("{about}{}", number::duration(cpu_ns));
         match (cost.process_cpu_ns, cost.share()) {
             (Some(process_cpu_ns), Some(share)) => {
-                format!("{own} of {} CPU time ({:.1} %)", number::duration(process_cpu_ns), share * 100.0)
+                let process = number::duration(process_cpu_ns);
+                format!("{own} of {process} CPU time ({:.digits$} %)", share * 100.0)
             }
             _ => format!("{own} CPU time"),
         }

@@ -78,6 +78,20 @@ fn numbers_of_a_time_have_bounds() {
 }
 
 #[test]
+fn a_share_that_no_interval_keeps_to_is_told_in_one_line() {
+    let mut capture = fixture::sampled();
+    capture.header.most_overhead_ppm = 5000;
+    let line = |capture: &_| {
+        let shown = report(capture, &ReportOptions::default(), &Terminal::plain());
+        shown.lines().find(|line| line.contains("overhead")).map(str::to_owned)
+    };
+    assert_eq!(line(&capture), None);
+    capture.header.flags |= heapline_format::OVERHEAD_FLAG;
+    let said = "  an overhead of 0.5 % is out of reach of this program, at any interval";
+    assert_eq!(line(&capture).as_deref(), Some(said));
+}
+
+#[test]
 fn the_recorders_cost_is_said_as_far_as_it_is_known() {
     let mut capture = fixture::builder();
     let cost = |capture: &_| {
@@ -88,8 +102,10 @@ fn the_recorders_cost_is_said_as_far_as_it_is_known() {
     capture.header.own_bytes = 70_000;
     assert_eq!(cost(&capture).as_deref(), Some("70.0 kB of memory"));
     capture.header.own_cpu_ns = 30_000_000;
-    assert_eq!(cost(&capture).as_deref(), Some("30 ms CPU time, 70.0 kB of memory"));
+    assert_eq!(cost(&capture).as_deref(), Some("about 30 ms CPU time, 70.0 kB of memory"));
     capture.header.process_cpu_ns = 1_000_000_000;
+    assert_eq!(cost(&capture).as_deref(), Some("about 30 ms of 1.0 s CPU time (3 %), 70.0 kB of memory"));
+    capture.sample(0, 10_000);
     assert_eq!(cost(&capture).as_deref(), Some("30 ms of 1.0 s CPU time (3.0 %), 70.0 kB of memory"));
 }
 
