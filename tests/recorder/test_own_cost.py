@@ -95,3 +95,25 @@ assert layers[0].memory[0] > 1_000_000
 """
     finished = run_plainly([script(source)])
     assert finished.status == 0, finished.err.decode()
+
+
+def test_each_object_counts_once_while_events_are_timed(run_plainly: Execute, script: Callable[[str], Path]) -> None:
+    source = """
+import heapline
+from itertools import repeat
+
+ROUNDS = 50_000
+
+def make(rounds):
+    for _ in repeat(None, rounds):
+        object()
+
+heapline.start()
+make(ROUNDS)
+stopped = heapline.stop()
+[row] = [row for row in stopped.statistics(by="function") if "make" in row.name]
+# The iterator itself is one or two.
+assert ROUNDS <= row.allocated_count <= ROUNDS + 2, row.allocated_count
+"""
+    finished = run_plainly([script(source)])
+    assert finished.status == 0, finished.err.decode()

@@ -168,7 +168,11 @@ unsafe fn created<const V: usize>(environment: &Environment, object: *const u8) 
         let address = fast_path::block_of(object);
         let recorder = &mut *(*session).recorder.get();
         let local = thread_local::current();
-        if recorder.is_timed() && (*local).inside == 0 && !recorder.was_just_allocated(address) {
+        // To be asked once: the answer is forgotten.
+        if recorder.was_just_allocated(address) || (*local).inside != 0 {
+            return;
+        }
+        if recorder.is_timed() {
             let recorder = (*session).recorder.get();
             return own_cost::time(recorder, Event::Move, || {
                 if !fast_path::created::<V>(object) {
@@ -176,10 +180,7 @@ unsafe fn created<const V: usize>(environment: &Environment, object: *const u8) 
                 }
             });
         }
-        if recorder.was_just_allocated(address)
-            || (*local).inside != 0
-            || fast_path::revived_elsewhere::<V>(session, state, address)
-        {
+        if fast_path::revived_elsewhere::<V>(session, state, address) {
             return;
         }
         (*local).inside = 1;
