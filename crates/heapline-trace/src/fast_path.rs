@@ -138,39 +138,49 @@ pub(crate) unsafe fn account<const V: usize>(recorder: &mut Recorder, state: *co
     }
 }
 
-/// Books an allocation of the calling thread's; false if it has not. `with_gil`: some interpreter's GIL is held.
+/// What became of an allocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Booked {
+    Yes,
+    /// All is as usual in the session and for the thread with this state, but not where it stands, or not with the block.
+    Elsewhere(*mut Session, *const u8),
+    /// Not all is as usual.
+    Unknown,
+}
+
+/// Books an allocation of the calling thread's, if it can. `with_gil`: some interpreter's GIL is held.
 ///
 /// # Safety
 /// `V` is not 0; the interpreter has that layout, and its thread states are found without a call.
 #[inline(always)]
-pub(crate) unsafe fn allocated<const V: usize>(address: usize, size: usize, with_gil: bool) -> bool {
+pub(crate) unsafe fn allocated<const V: usize>(address: usize, size: usize, with_gil: bool) -> Booked {
     let session = fork::usual_session();
     if session.is_null() {
-        return false;
+        return Booked::Unknown;
     }
     let state = attached::<V>(with_gil);
     if state.is_null() {
-        return false;
+        return Booked::Unknown;
     }
+    let elsewhere = Booked::Elsewhere(session, state);
     // SAFETY: a session ends only with the main GIL held, which this thread holds; so nobody else uses the recorder.
     unsafe {
         let recorder = &mut *(*session).recorder.get();
-        let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
-        let Some(account) = recorder.tree.recent_account(node, key) else { return false };
+        let Some(Position { node, key }) = position::<V>(recorder, state) else { return elsewhere };
+        let Some(account) = recorder.tree.recent_account(node, key) else { return elsewhere };
         if !(*session).blocks.put_usual(address, account, size, recorder.born) {
-            return false;
+            return elsewhere;
         }
         recorder.count_as_usual(account.account(), address, size);
-        true
+        Booked::Yes
     }
 }
 
-/// Books an allocation below new frames, or under a stack that was not looked up lately, or when other things are due;
-/// false if it has not.
+/// Books an allocation below new frames, or under a stack that was not looked up lately; false if it has not.
 ///
 /// # Safety
-/// As for [`allocated`]; `state` is the calling thread's, which is attached to the main interpreter, and the session is
-/// alive.
+/// As for [`allocated`]; `state` is the calling thread's, which is attached to the main interpreter, the session is
+/// alive, and nothing is left to carry over.
 #[inline(always)]
 pub(crate) unsafe fn allocated_elsewhere<const V: usize>(
     session: *mut Session,
@@ -181,34 +191,60 @@ pub(crate) unsafe fn allocated_elsewhere<const V: usize>(
     // SAFETY: the GIL is held, so nobody else uses the recorder.
     unsafe {
         let recorder = &mut *(*session).recorder.get();
-        if remote::pending() {
-            return false;
-        }
         let Some(account) = account_in_new_frames::<V>(recorder, state) else { return false };
         recorder.book_block(&(*session).blocks, account, address, size);
         true
     }
 }
 
-/// Books an object that may have been made of memory that is used again; false if it has not looked.
+/// An object that was just made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Made {
+    /// There is nothing to book.
+    Known,
+    /// It may have been made of memory that is used again, by the thread with this state, while this is recorded.
+    Elsewhere(*mut Session, *const u8),
+    /// Not all is as usual.
+    Unknown,
+}
+
+/// Looks whether an object is the block that was allocated last.
 ///
 /// # Safety
-/// As for [`allocated`], with the GIL of some interpreter held; and the object is alive.
+/// As for [`allocated`], with the GIL of some interpreter held.
 #[inline(always)]
-pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
+pub(crate) unsafe fn made<const V: usize>(object: *const u8) -> Made {
     let session = fork::usual_session();
     if session.is_null() {
-        return SESSION.load(Ordering::Acquire).is_null();
+        return if SESSION.load(Ordering::Acquire).is_null() { Made::Known } else { Made::Unknown };
     }
     let state = attached::<V>(true);
     if state.is_null() {
-        return true;
+        return Made::Known;
     }
+    // SAFETY: as in `allocated`.
+    let recorder = unsafe { &mut *(*session).recorder.get() };
+    if recorder.was_just_allocated_at_or_before(object as usize) {
+        Made::Known
+    } else {
+        Made::Elsewhere(session, state)
+    }
+}
+
+/// Books an object that may have been made of memory that is used again; false if it has not looked.
+///
+/// # Safety
+/// As for [`made`], which gave the session and the state; and the object is alive.
+#[inline(always)]
+pub(crate) unsafe fn made_elsewhere<const V: usize>(
+    object: *const u8,
+    session: *mut Session,
+    state: *const u8,
+) -> bool {
     // SAFETY: as in `allocated`. An object's type stands at offset 8, and the block is this thread's own.
     unsafe {
         let recorder = &mut *(*session).recorder.get();
-        if recorder.was_just_allocated_at_or_before(object as usize) || (*thread_local::current()).inside != 0
-        {
+        if (*thread_local::current()).inside != 0 {
             return true;
         }
         let address = block_of(object);
@@ -225,6 +261,21 @@ pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
             recorder.accounts.moved_as_usual(before, account.account(), size);
         }
         true
+    }
+}
+
+/// Both together.
+///
+/// # Safety
+/// As for [`made`]; and the object is alive.
+pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match made::<V>(object) {
+            Made::Known => true,
+            Made::Elsewhere(session, state) => made_elsewhere::<V>(object, session, state),
+            Made::Unknown => false,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cost_meter::Event;
 use crate::domain::PYTHON;
 use crate::environment::{self, Environment};
 use crate::errno::preserving_errno;
-use crate::fast_path;
+use crate::fast_path::{self, Booked};
 use crate::fork::{self, SESSION};
 use crate::installation::original;
 use crate::layout;
@@ -96,16 +96,45 @@ fn finish<const DOMAIN: usize, const V: usize>(
     address: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    let is_booked = V != 0 && !address.is_null() && {
+    let booked = if V == 0 || address.is_null() {
+        Booked::Unknown
+    } else {
         // SAFETY: hooks of a layout are installed only where it is the interpreter's, and its thread states are found.
         unsafe { fast_path::allocated::<V>(address as usize, size, DOMAIN != RAW) }
     };
-    if is_booked {
-        // SAFETY: the block is this thread's own.
-        unsafe { (*local).inside = 0 };
-        return address;
+    match booked {
+        Booked::Yes => {
+            // SAFETY: the block is this thread's own.
+            unsafe { (*local).inside = 0 };
+            address
+        }
+        // SAFETY: as the fast path says.
+        Booked::Elsewhere(session, state) => unsafe {
+            finish_elsewhere::<DOMAIN, V>(address, size, session, state)
+        },
+        Booked::Unknown => finish_slowly::<DOMAIN, V>(address, size),
     }
-    finish_slowly::<DOMAIN, V>(address, size)
+}
+
+/// Books a new block below new frames, or one that is not of ordinary size, and ends the hook.
+///
+/// # Safety
+/// As for [`fast_path::allocated_elsewhere`].
+#[inline(never)]
+unsafe extern "C" fn finish_elsewhere<const DOMAIN: usize, const V: usize>(
+    address: *mut c_void,
+    size: usize,
+    session: *mut Session,
+    state: *const u8,
+) -> *mut c_void {
+    // SAFETY: as the caller promises; the block is this thread's own.
+    unsafe {
+        if !fast_path::allocated_elsewhere::<V>(session, state, address as usize, size) {
+            book_slowly::<DOMAIN>(thread_local::current(), address, size);
+        }
+        (*thread_local::current()).inside = 0;
+    }
+    address
 }
 
 #[inline(never)]
@@ -138,7 +167,7 @@ fn book_allocation<const DOMAIN: usize, const V: usize>(
                 return book_timed::<DOMAIN, V>(session, local, address as usize, size);
             }
         }
-        let is_booked = !state.is_null() && {
+        let is_booked = !state.is_null() && !remote::pending() && {
             // SAFETY: a session ends only with the main GIL held, which this thread holds if its state is not null. For
             // the layout see `finish`.
             unsafe { fast_path::allocated_elsewhere::<V>(session, state, address as usize, size) }
@@ -165,10 +194,9 @@ unsafe fn book_timed<const DOMAIN: usize, const V: usize>(
     // SAFETY: as the caller promises: a session ends only with that GIL held.
     unsafe {
         own_cost::time((*session).recorder.get(), Event::Allocation, || {
-            if V == 0 || !fast_path::allocated::<V>(address, size, DOMAIN != RAW) {
-                finish_slowly::<DOMAIN, V>(address as *mut c_void, size);
-                (*local).inside = 1;
-            }
+            // It ends the hook.
+            finish::<DOMAIN, V>(local, address as *mut c_void, size);
+            (*local).inside = 1;
         });
     }
 }

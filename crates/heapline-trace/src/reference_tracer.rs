@@ -16,12 +16,13 @@ use heapline_format::LossKind;
 
 use crate::cost_meter::Event;
 use crate::environment::{self, Environment};
-use crate::fast_path::{self, TYPE_FLAGS};
+use crate::fast_path::{self, Made, TYPE_FLAGS};
 use crate::ffi::{Api, PyObject, RefTracer};
 use crate::fork::SESSION;
 use crate::layout::read;
 use crate::own_cost;
 use crate::recorder::{Attached, Domain, Recorder};
+use crate::session::Session;
 use crate::thread_local;
 
 /// Event of the interpreter: a new reference was made.
@@ -125,22 +126,49 @@ pub(crate) unsafe fn check(environment: &Environment, recorder: &Recorder) {
     }
 }
 
+/// What is called for each object: it ends with a jump, so that nothing is kept on the stack for the few that take longer.
 unsafe extern "C" fn trace<const V: usize>(object: *mut PyObject, event: c_int, _: *mut c_void) -> c_int {
     // SAFETY: the interpreter calls with the GIL of some interpreter held, and with a live object if the event is
     // CREATE. This tracer is installed only where the interpreter has layout `V` and its thread states are found.
     unsafe {
-        let is_alone = (*PREVIOUS.0.get()).0.is_none();
-        if is_alone && (event != CREATE || fast_path::created::<V>(object.cast_const().cast())) {
+        if (*PREVIOUS.0.get()).0.is_some() {
+            return trace_slowly::<V>(object, event);
+        }
+        if event != CREATE {
             return 0;
         }
-        trace_slowly::<V>(object, event)
+        match fast_path::made::<V>(object.cast_const().cast()) {
+            Made::Known => 0,
+            Made::Elsewhere(session, state) => trace_elsewhere::<V>(object, session, state),
+            Made::Unknown => trace_slowly::<V>(object, event),
+        }
+    }
+}
+
+/// An object that was made of something else than the latest block.
+///
+/// # Safety
+/// As for [`trace`], which the interpreter has called; for the others see [`fast_path::made_elsewhere`].
+#[inline(never)]
+unsafe extern "C" fn trace_elsewhere<const V: usize>(
+    object: *mut PyObject,
+    session: *mut Session,
+    state: *const u8,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if fast_path::made_elsewhere::<V>(object.cast_const().cast(), session, state) {
+            0
+        } else {
+            trace_slowly::<V>(object, CREATE)
+        }
     }
 }
 
 /// # Safety
 /// As for [`trace`], which the interpreter has called.
 #[inline(never)]
-unsafe fn trace_slowly<const V: usize>(object: *mut PyObject, event: c_int) -> c_int {
+unsafe extern "C" fn trace_slowly<const V: usize>(object: *mut PyObject, event: c_int) -> c_int {
     // SAFETY: as in `trace`. The one who had the place before is called as the interpreter would.
     unsafe {
         let (previous, data) = *PREVIOUS.0.get();
