@@ -25,6 +25,7 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
     // SAFETY: as the caller promises.
     let recorder = unsafe { &mut *session.recorder.get() };
     recorder.tree.detach()?;
+    recorder.begin_own_tick();
     recorder.history.restart(&recorder.tree.capture)?;
     if let Some(sampling) = &mut recorder.sampling {
         sampling.restart(&recorder.tree.capture)?;

@@ -133,7 +133,7 @@ impl Drop for Chunks {
     fn drop(&mut self) {
         self.for_each_chunk(|_, chunk| {
             // SAFETY: `make` left the chunk to the directory, and whoever drops this has ended all use of it.
-            unsafe { libc::munmap(chunk.cast(), CHUNK_BYTES) };
+            unsafe { libc::munmap(chunk.cast(), CHUNK_BYTES + TAIL_BYTES) };
         });
     }
 }

@@ -119,7 +119,7 @@ pub(crate) fn register() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
         let page = (&raw const SESSION).cast_mut().cast();
-        // SAFETY: the page is whole and holds nothing but the two words. A kernel that cannot wipe it says so, and then
+        // SAFETY: the page is whole and holds nothing but the four words. A kernel that cannot wipe it says so, and then
         // the child's handler does it. Handlers are async-signal-safe in what they do: plain stores, a look at the
         // thread's own state, a close. This library is never unloaded.
         unsafe {

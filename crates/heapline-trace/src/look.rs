@@ -60,6 +60,12 @@ impl Recorder {
         }
     }
 
+    /// Begins a base tick of a forked child's own: what it has inherited was not born in it, and is never temporary.
+    pub(crate) fn begin_own_tick(&mut self) {
+        self.birth = (self.birth + 1).min(base_tick::LAST);
+        self.born = born(self.birth);
+    }
+
     /// Looks at the clock though no look is due.
     #[cold]
     pub(crate) fn look_again(&mut self) {
@@ -77,7 +83,8 @@ impl Recorder {
             return;
         }
         let elapsed = now.saturating_sub(self.start_ns);
-        self.birth = base_tick::at(elapsed);
+        // A forked child is ahead of the clock, see `begin_own_tick`.
+        self.birth = base_tick::at(elapsed).max(self.birth);
         self.born = born(self.birth);
         let wanted = self.history.tick_ns().max(RSS_INTERVAL_NS);
         let resident = (now.saturating_sub(self.last_rss_ns) >= wanted).then(|| {
