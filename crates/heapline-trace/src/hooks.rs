@@ -288,7 +288,10 @@ extern "C" fn free_slowly<const DOMAIN: usize, const V: usize>(address: *mut c_v
             // SAFETY: as in `book_slowly`.
             Caller::Main(_) => unsafe {
                 let recorder = (*session).recorder.get();
-                let book = || (*recorder).freed_now((*session).blocks.take(address as usize));
+                let book = || {
+                    let entry = (*recorder).take(&(*session).blocks, address as usize);
+                    (*recorder).freed(entry);
+                };
                 if (*recorder).are_frees_timed() {
                     own_cost::time(recorder, Event::Free, || {
                         if !fast_path::freed::<V>(address as usize, DOMAIN != RAW) {
@@ -322,7 +325,8 @@ fn take<const DOMAIN: usize>(address: *mut c_void) -> Option<Taken> {
     }
     // SAFETY: as in `book_allocation`.
     let session = unsafe { &*session };
-    let entry = session.blocks.take(address as usize);
+    // SAFETY: the main interpreter's GIL is held, so nobody else uses the recorder.
+    let entry = unsafe { (*session.recorder.get()).take(&session.blocks, address as usize) };
     (entry != Entry::Nothing).then_some(Taken { caller, entry, session: session.number })
 }
 
@@ -354,7 +358,7 @@ fn book_free(taken: &Taken) {
         if let Some(session) = SESSION.load(Ordering::Acquire).as_ref()
             && session.number == taken.session
         {
-            (*session.recorder.get()).freed_now(taken.entry);
+            (*session.recorder.get()).freed(taken.entry);
         }
     }
 }

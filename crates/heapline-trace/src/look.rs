@@ -25,6 +25,12 @@ const LARGE_BLOCK: usize = 64 << 10;
 /// The resident set size is read at most this often.
 const RSS_INTERVAL_NS: u64 = 10_000_000;
 
+/// Whether a block is so large that there is time for a look at the clock.
+#[inline(always)]
+pub(crate) fn is_large(size: usize) -> bool {
+    size >= LARGE_BLOCK
+}
+
 impl Recorder {
     /// The time, never before the latest look.
     pub(crate) fn now_ns(&self) -> u64 {
@@ -55,7 +61,7 @@ impl Recorder {
     /// time of the latest look an old one.
     #[inline(always)]
     pub(crate) fn look_for(&mut self, size: usize) {
-        if size >= LARGE_BLOCK {
+        if is_large(size) {
             self.look_again();
         }
     }

@@ -14,6 +14,7 @@ use crate::ffi::Api;
 use crate::fork;
 use crate::history::History;
 use crate::life::Life;
+use crate::look::is_large;
 use crate::remote;
 use crate::sampling_control::SamplingControl;
 use crate::thread_local::ThreadLocal;
@@ -256,16 +257,17 @@ impl Recorder {
         }
     }
 
-    /// As [`Self::freed`], at the time that it is: nobody waits for this thread meanwhile.
-    ///
-    /// # Safety
-    /// As for [`Self::freed`].
-    pub(crate) unsafe fn freed_now(&mut self, entry: Entry) {
-        if let Entry::Block(block) = entry {
-            self.look_for(block.size);
+    /// Takes out of the block table what is about to end. Where that is large there is a look at the clock, and for it the
+    /// block is where it was: whoever sums up the table then finds what the counters have.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, blocks: &BlockTable, address: usize) -> Entry {
+        match blocks.take(address) {
+            Entry::Block(block) if is_large(block.size) && blocks.put(address, block).is_ok() => {
+                self.look_again();
+                blocks.take(address)
+            }
+            entry => entry,
         }
-        // SAFETY: as the caller promises.
-        unsafe { self.freed(entry) };
     }
 
     /// Books the end of a code object.

@@ -37,6 +37,8 @@ impl TakenSample {
         };
         // SAFETY: a session ends only with the main GIL held, which this thread holds; it is not in the middle of the books.
         let session = unsafe { hooks::session_to_book_in(address).as_ref() }?;
+        // SAFETY: as above.
+        unsafe { (*session.recorder.get()).look_again() };
         // What was left at the desk before may be of the same block.
         let mut desk = remote::desk();
         // SAFETY: as above.
@@ -70,7 +72,6 @@ impl TakenSample {
             {
                 let recorder = &mut *session.recorder.get();
                 let Block { account, size, .. } = self.block;
-                recorder.look_for(size);
                 let life = Life::between(self.block.birth, recorder.birth());
                 recorder.accounts.freed_with(account, size, self.weight, life);
             }

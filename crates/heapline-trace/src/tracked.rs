@@ -358,6 +358,7 @@ impl Recorder {
             let mut desk = remote::desk();
             self.untracked(session, &mut desk, domain, address);
             if base == DROPPED {
+                drop(desk);
                 self.count_dropped(weight);
                 return true;
             }
