@@ -1,6 +1,7 @@
 """Fixtures to run programs: plainly, under ``heapline run``, and the ``heapline`` command itself."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import heapline
 import pytest
@@ -151,6 +153,18 @@ def command(execute: Callable[..., Finished]) -> Callable[..., Finished]:
         return execute([sys.executable, "-m", "heapline", *words], **how)
 
     return command
+
+
+@pytest.fixture
+def report(command: Callable[..., Finished], tmp_path: Path) -> Callable[..., Any]:
+    """The JSON report of the capture that `run_recorded` left: ``report("--at", "50%")``."""
+
+    def report(*words: str) -> Any:
+        finished = command("report", tmp_path / "out.heapline", "--json", *words)
+        assert (finished.status, finished.err) == (0, b"")
+        return json.loads(finished.out)
+
+    return report
 
 
 @pytest.fixture

@@ -18,18 +18,6 @@ def record(run_recorded: Callable[..., Any], clock: Path, targets: Path) -> Call
     return record
 
 
-@pytest.fixture
-def report(command: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """The JSON report of the capture: ``report("--by", "function")``."""
-
-    def report(*words: str) -> Any:
-        finished = command("report", tmp_path / "out.heapline", "--json", *words)
-        assert (finished.status, finished.err) == (0, b"")
-        return json.loads(finished.out)
-
-    return report
-
-
 @pytest.mark.parametrize("end", ["", "kill"])
 def test_it_is_exact(record: Any, report: Any, end: str) -> None:
     finished = record(*filter(None, [end]))

@@ -1,23 +1,9 @@
 """What a capture knows of the past: totals over time, changes, ages, and what they say of each site."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture
-def report(command: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """The JSON report of the capture that `run_service` left: `report("--at", "50%")`."""
-
-    def report(*words: str) -> Any:
-        finished = command("report", tmp_path / "out.heapline", "--json", *words)
-        assert (finished.status, finished.err) == (0, b"")
-        return json.loads(finished.out)
-
-    return report
 
 
 def of_function(sites: list[Any], name: str) -> Any:
