@@ -72,6 +72,11 @@ impl Recorder {
         self.born = born(self.birth);
     }
 
+    /// Whether a look at the clock would find another time than the latest.
+    pub(crate) fn has_time_passed(&self) -> bool {
+        self.now_ns() != self.last_look_ns
+    }
+
     /// Looks at the clock though no look is due.
     #[cold]
     pub(crate) fn look_again(&mut self) {

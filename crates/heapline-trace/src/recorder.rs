@@ -257,12 +257,14 @@ impl Recorder {
         }
     }
 
-    /// Takes out of the block table what is about to end. Where that is large there is a look at the clock, and for it the
-    /// block is where it was: whoever sums up the table then finds what the counters have.
+    /// Takes out of the block table what is about to end. Where that is large there is a look at the clock; if that has
+    /// moved on, the block is where it was meanwhile: whoever sums up the table then finds what the counters have.
     #[inline(always)]
     pub(crate) fn take(&mut self, blocks: &BlockTable, address: usize) -> Entry {
         match blocks.take(address) {
-            Entry::Block(block) if is_large(block.size) && blocks.put(address, block).is_ok() => {
+            Entry::Block(block)
+                if is_large(block.size) && self.has_time_passed() && blocks.put(address, block).is_ok() =>
+            {
                 self.look_again();
                 blocks.take(address)
             }
