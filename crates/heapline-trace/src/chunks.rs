@@ -19,7 +19,8 @@ pub(crate) const SLOTS: usize = 1 << (CHUNK_BITS - GRANULE_BITS);
 
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const CHUNK_BYTES: usize = SLOTS * size_of::<AtomicU32>();
-/// Behind each chunk there are this many bytes, for what is kept of a block whose first granule is one of the last.
+/// Behind each chunk there are this many bytes, for what is kept of a block whose first granule is one of the last. So
+/// nothing of it is found from the granules of the next chunk.
 const TAIL_BYTES: usize = 4096;
 /// Slots in them that are used.
 pub(crate) const TAIL: usize = 3;

@@ -64,12 +64,12 @@ pub(crate) struct Time {
 
 /// Events of a kind, and what they took, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sum {
+struct Timed {
     count: f64,
     ns: f64,
 }
 
-impl Sum {
+impl Timed {
     fn mean_ns(self) -> f64 {
         if self.count > 0.0 { (self.ns / self.count).max(0.0) } else { 0.0 }
     }
@@ -79,7 +79,7 @@ impl Sum {
 #[derive(Clone, Copy, Debug, Default)]
 struct Frees {
     seen: u32,
-    timed: Sum,
+    timed: Timed,
     longest_ns: f64,
 }
 
@@ -92,9 +92,9 @@ impl Frees {
 
     /// What so many frees take that these stand for. One of few must not decide for very many.
     fn cost_ns(&self, frees: u64) -> f64 {
-        let Sum { count, ns } = self.timed;
+        let Timed { count, ns } = self.timed;
         let mean = if frees > MANY_FREES && count > 2.0 {
-            Sum { count: count - 1.0, ns: ns - self.longest_ns }.mean_ns()
+            Timed { count: count - 1.0, ns: ns - self.longest_ns }.mean_ns()
         } else {
             self.timed.mean_ns()
         };
@@ -120,9 +120,9 @@ pub(crate) struct CostMeter {
     allocations_left: u32,
     events_left: u32,
     seen: [u32; 3],
-    burst: [Sum; 3],
+    burst: [Timed; 3],
     /// All bursts, with what they stand for.
-    all: [Sum; 3],
+    all: [Timed; 3],
     /// Frees that are being timed, and the ones before them. These stand for all since there were so many of them, and
     /// all before took so long.
     next_frees: Frees,
@@ -135,7 +135,7 @@ impl CostMeter {
     /// `live_count`: how many blocks are live already.
     pub(crate) fn new(process_cpu_ns: u64, live_count: u64) -> Self {
         Self {
-            // From the golden ratio: any number that is not simple.
+            // An odd number with about as many ones as zeros.
             random: 0x9E37_79B9_7F4A_7C15,
             start_cpu_ns: process_cpu_ns,
             start_live_count: live_count,
@@ -147,8 +147,8 @@ impl CostMeter {
             allocations_left: 0,
             events_left: 0,
             seen: [0; 3],
-            burst: [Sum::default(); 3],
-            all: [Sum::default(); 3],
+            burst: [Timed::default(); 3],
+            all: [Timed::default(); 3],
             next_frees: Frees { seen: FREES, ..Frees::default() },
             frees: Frees::default(),
             frees_at: 0,
@@ -187,7 +187,7 @@ impl CostMeter {
             return false;
         }
         (self.allocations_left, self.events_left) = (BURST, MOST_EVENTS);
-        (self.seen, self.burst) = ([0; 3], [Sum::default(); 3]);
+        (self.seen, self.burst) = ([0; 3], [Timed::default(); 3]);
         if self.next_frees.seen == FREES {
             self.next_frees = Frees::default();
         }

@@ -198,19 +198,19 @@ impl Accounts {
 
     #[inline(always)]
     unsafe fn count_moved(&mut self, from: u32, to: u32, size: u64) {
+        let (header, all) = (self.header, self.tables.counters);
         // SAFETY: as for `moved`.
         unsafe {
+            let counters = all.add(to as usize);
             if from != to {
-                let counters = self.tables.counters.add(from as usize);
-                self.save(from, counters, self.header);
-                add(&raw mut (*counters).live_bytes, size.wrapping_neg());
-                (*counters).live_count = (*counters).live_count.wrapping_sub(1);
-                let counters = self.tables.counters.add(to as usize);
-                self.save(to, counters, self.header);
+                let before = all.add(from as usize);
+                self.save(from, before, header);
+                add(&raw mut (*before).live_bytes, size.wrapping_neg());
+                (*before).live_count = (*before).live_count.wrapping_sub(1);
+                self.save(to, counters, header);
                 add(&raw mut (*counters).live_bytes, size);
                 (*counters).live_count = (*counters).live_count.wrapping_add(1);
             }
-            let counters = self.tables.counters.add(to as usize);
             add(&raw mut (*counters).allocated_bytes, size);
             add(&raw mut (*counters).allocated_count, 1);
         }
@@ -367,8 +367,9 @@ impl Accounts {
             if (*self.header).epoch == u32::MAX {
                 self.restart_epochs();
             }
-            let now = clock::now_ns();
-            if now.wrapping_sub(self.rss_ns) >= RSS_INTERVAL_NS {
+            // A look at the fine clock may have been ahead of the coarse one.
+            let now = clock::now_ns().max(self.start_ns + (*self.header).now_ns);
+            if now.saturating_sub(self.rss_ns) >= RSS_INTERVAL_NS {
                 self.look(now);
             }
             let header = &mut *self.header;

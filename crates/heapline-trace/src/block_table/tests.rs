@@ -73,6 +73,18 @@ fn a_size_may_lie_in_the_next_chunk() {
 }
 
 #[test]
+fn a_free_that_was_not_seen_before_a_chunk_s_border_shows_at_the_first_granule_only() {
+    let table = BlockTable::new().expect("address space");
+    let border = 5 << CHUNK_BITS;
+    let stale = Block { account: 3, size: 1000, birth: 1 };
+    let inside = Block { account: 4, size: 32, birth: 2 };
+    table.put(border - 16, stale).expect("memory");
+    assert_eq!(table.put(border, inside).expect("memory"), Entry::Nothing);
+    assert_eq!(table.put(border - 16, inside).expect("memory"), Entry::Block(stale));
+    assert_eq!([border - 16, border].map(|address| table.take(address)), [Entry::Block(inside); 2]);
+}
+
+#[test]
 fn a_watched_block_says_so_when_it_is_taken() {
     let table = BlockTable::new().expect("address space");
     let block = Block { account: 9, size: 176, birth: 3 };
