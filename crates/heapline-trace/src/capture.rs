@@ -13,7 +13,9 @@ use heapline_format::{
     TABLES_OFFSET, TableHeader, TableId,
 };
 
-use crate::capture_file::{CaptureFile, allocate, describe, discard, make_private, map_over, unlock};
+use crate::capture_file::{
+    CaptureFile, allocate, allocate_in_memory, describe, discard, make_private, map_over, unlock,
+};
 use crate::clock;
 use crate::error::Error;
 use crate::map_fault::Guard;
@@ -258,7 +260,7 @@ impl Capture {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
             }
             let Backing::File(file) = &self.backing else { return Ok(()) };
-            allocate(file.descriptor, self.end, bytes)?;
+            allocate_in_memory(file.descriptor, self.end, bytes)?;
             map_over(at, bytes, file.descriptor, self.end)?;
         }
         let extent = Extent { offset: self.end, bytes: bytes as u64, table: table.id as u32, reserved: 0 };

@@ -7,9 +7,11 @@
 //! program is always seen or never.
 //!
 //! The first event of each kind is not counted: it finds its code outside of the processor's caches, which is not
-//! usual. Events that make nodes are measured one and all, as passes are. Frees have no countdown, but how many there
+//! usual. Making nodes is measured by itself ([`crate::node_cost`]), as passes are. Frees have no countdown, but how many there
 //! were is known from how many blocks are live. [`FREES`] of them are timed from each burst on, whenever they come, and
 //! stand for those that follow: a program may do nothing but free for a while.
+
+use crate::random::Random;
 
 /// Allocations of a burst.
 const BURST: u32 = 4;
@@ -30,7 +32,7 @@ const HOOK_NS: f64 = 1.0;
 /// What the interpreter's calls of a reference tracer take for an object that is made and ended.
 const TRACER_NS: f64 = 2.0;
 /// What a look at the clock takes.
-const LOOK_NS: u64 = 20;
+pub(crate) const LOOK_NS: u64 = 20;
 /// Times that the clock is read for an event.
 const READS: u64 = 3;
 
@@ -105,7 +107,7 @@ impl Frees {
 /// Estimates the cost of an exact recording.
 #[derive(Debug)]
 pub(crate) struct CostMeter {
-    random: u64,
+    random: Random,
     start_cpu_ns: u64,
     start_live_count: u64,
     /// Allocations until the last look.
@@ -135,8 +137,7 @@ impl CostMeter {
     /// `live_count`: how many blocks are live already.
     pub(crate) fn new(process_cpu_ns: u64, live_count: u64) -> Self {
         Self {
-            // An odd number with about as many ones as zeros.
-            random: 0x9E37_79B9_7F4A_7C15,
+            random: Random::new(),
             start_cpu_ns: process_cpu_ns,
             start_live_count: live_count,
             allocations: 0,
@@ -156,19 +157,12 @@ impl CostMeter {
         }
     }
 
-    /// By the constants of Knuth's MMIX generator.
-    fn random(&mut self) -> u64 {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.random >> 33
-    }
-
     /// There was a look after so many allocations. How many there are to be to the next: `most`, or up to a quarter
     /// fewer.
     pub(crate) fn looked(&mut self, allocations: u32, most: u32) -> u32 {
         self.looks += 1;
         self.allocations += u64::from(allocations);
-        most - (self.random() % u64::from(most / 4 + 1)) as u32
+        most - self.random.below(u64::from(most / 4 + 1)) as u32
     }
 
     /// There was a look besides.
@@ -260,7 +254,7 @@ impl CostMeter {
         }
         self.burst_at = self.allocations;
         let gap = (self.allocations / GAP_PART).clamp(LEAST_GAP, MOST_GAP);
-        self.next_burst_at = self.allocations + gap / 2 + self.random() % gap;
+        self.next_burst_at = self.allocations + gap / 2 + self.random.below(gap);
     }
 
     /// What everything has taken until now, so many allocations after the last look, with so many blocks live; whether

@@ -74,22 +74,35 @@ struct Seen {
 /// Reads this process' memory without the danger of a fault.
 pub(crate) fn fetch<T: Copy>(address: usize, offset: usize) -> Option<T> {
     let mut value = std::mem::MaybeUninit::<T>::uninit();
-    let bytes = size_of::<T>();
-    let from = libc::iovec { iov_base: (address.wrapping_add(offset)) as *mut libc::c_void, iov_len: bytes };
-    let to = libc::iovec { iov_base: value.as_mut_ptr().cast(), iov_len: bytes };
-    // SAFETY: `to` is valid for `bytes`; the kernel checks `from`. `T` is a plain integer in every use below.
+    // SAFETY: the place is valid for its length. If it was written, all of it is; `T` is a plain integer in every use.
     unsafe {
-        let read = libc::process_vm_readv(libc::getpid(), &raw const to, 1, &raw const from, 1, 0);
+        read_memory(address.wrapping_add(offset), value.as_mut_ptr().cast(), size_of::<T>())?;
+        Some(value.assume_init())
+    }
+}
+
+/// The same for several words.
+pub(crate) fn fetch_words(address: usize, words: &mut [usize]) -> Option<()> {
+    // SAFETY: the words are valid for their length.
+    unsafe { read_memory(address, words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
+/// # Safety
+/// `to` is valid for writing so many bytes.
+unsafe fn read_memory(address: usize, to: *mut u8, bytes: usize) -> Option<()> {
+    let from = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: bytes };
+    let place = libc::iovec { iov_base: to.cast(), iov_len: bytes };
+    // SAFETY: as the caller promises; the kernel checks `from`.
+    unsafe {
+        let read = libc::process_vm_readv(libc::getpid(), &raw const place, 1, &raw const from, 1, 0);
         if read == bytes as isize {
-            return Some(value.assume_init());
+            return Some(());
         }
         // Sandboxes may forbid that call; the same through a file.
         let memory = std::fs::File::open("/proc/self/mem").ok()?;
-        let buffer = std::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), bytes);
-        buffer.fill(0);
-        std::os::unix::fs::FileExt::read_exact_at(&memory, buffer, address.wrapping_add(offset) as u64)
-            .ok()?;
-        Some(value.assume_init())
+        to.write_bytes(0, bytes);
+        let buffer = std::slice::from_raw_parts_mut(to, bytes);
+        std::os::unix::fs::FileExt::read_exact_at(&memory, buffer, address as u64).ok()
     }
 }
 

@@ -37,7 +37,7 @@ impl Recorder {
         let header = unsafe { &mut *self.tree.capture.header() };
         let since_look = self.look_distance.saturating_sub(self.until_look);
         let events_ns = self.meter.cost_ns(since_look, header.live_count, self.traces_references);
-        let cost_ns = events_ns + self.tree.making_ns();
+        let cost_ns = events_ns + self.tree.cost().ns();
         // Whatever is estimated, it was a part of this.
         header.process_cpu_ns = self.meter.since_start_ns(process_cpu_ns);
         header.own_cpu_ns = cost_ns.min(header.process_cpu_ns);
@@ -48,7 +48,7 @@ impl Recorder {
         // SAFETY: the header is mapped as long as the capture.
         let live_count = unsafe { (*self.tree.capture.header()).live_count };
         self.meter = CostMeter::new(clock::process_cpu_ns(), live_count);
-        self.tree.forget_making();
+        self.tree.forget_cost();
         self.accounts.layers.hold(Timing::Nothing);
     }
 
@@ -93,9 +93,9 @@ impl Recorder {
 /// The caller holds the main interpreter's GIL, and the session that the recorder belongs to stays.
 pub(crate) unsafe fn time(recorder: *mut Recorder, event: Event, book: impl FnOnce()) {
     // SAFETY: as the caller promises; no reference is kept while `book` uses the recorder.
-    let (looks, making_ns) = unsafe {
+    let (looks, nodes) = unsafe {
         (*recorder).accounts.layers.hold(Timing::Nothing);
-        ((*recorder).meter.looks(), (*recorder).tree.making_ns())
+        ((*recorder).meter.looks(), (*recorder).tree.cost().made())
     };
     let first = clock::exact_ns();
     let began = clock::exact_ns();
@@ -103,7 +103,7 @@ pub(crate) unsafe fn time(recorder: *mut Recorder, event: Event, book: impl FnOn
     let ended = clock::exact_ns();
     // SAFETY: as above.
     unsafe {
-        let is_mixed = (*recorder).meter.looks() != looks || (*recorder).tree.making_ns() != making_ns;
+        let is_mixed = (*recorder).meter.looks() != looks || (*recorder).tree.cost().made() != nodes;
         let (took_ns, clock_ns) = (ended.saturating_sub(began), began.saturating_sub(first));
         let since_look = (*recorder).look_distance.saturating_sub((*recorder).until_look);
         let live_count = (*(*recorder).tree.capture.header()).live_count;

@@ -8,11 +8,12 @@
 //! one variable for all threads, which says who has the GIL; it is found in the same way. Where there is not exactly one
 //! such word, the getter is called.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicIsize, AtomicPtr, Ordering};
 
 use crate::ffi::{self, Api, PyThreadState};
 use crate::layout::Layout;
-use crate::layout_check::fetch;
+use crate::layout_check::{fetch, fetch_words};
 
 /// From 3.12 on: distance of the variable from the thread pointer; 0 until it is known.
 static OFFSET: AtomicIsize = AtomicIsize::new(0);
@@ -25,6 +26,9 @@ const SEARCHED_RUNTIME_BYTES: usize = 2048;
 
 /// Static TLS lies below the thread pointer; that of all libraries together is smaller than this.
 const SEARCHED_BYTES: usize = 64 << 10;
+
+const PAGE_BYTES: usize = 4096;
+const WORD_BYTES: usize = size_of::<usize>();
 
 /// The calling thread's state. Null: detached. Up to 3.11 it is the state of whoever holds the GIL.
 #[inline(always)]
@@ -92,14 +96,14 @@ pub(crate) unsafe fn find(api: &Api, layout: Option<&Layout>) {
             let thread_pointer: usize;
             // On x86-64 the thread pointer is stored where it points.
             core::arch::asm!("mov {0}, fs:[0]", out(reg) thread_pointer, options(nostack, pure, readonly));
-            let below = (1..=SEARCHED_BYTES / 8).map(|words| thread_pointer - words * 8);
-            if let Some(address) = variable(api, below) {
+            if let Some(address) = variable(api, thread_pointer - SEARCHED_BYTES..thread_pointer) {
                 OFFSET.store(address as isize - thread_pointer as isize, Ordering::Relaxed);
             }
         } else {
             let runtime = ffi::data_symbol(c"_PyRuntime") as usize;
-            let words = (0..SEARCHED_RUNTIME_BYTES / 8).map(|words| runtime + words * 8);
-            if let Some(address) = variable(api, words.filter(|_| runtime != 0)) {
+            if runtime != 0
+                && let Some(address) = variable(api, runtime..runtime + SEARCHED_RUNTIME_BYTES)
+            {
                 HOLDER.store(address as *mut *const PyThreadState, Ordering::Relaxed);
             }
         }
@@ -110,13 +114,10 @@ pub(crate) unsafe fn find(api: &Api, layout: Option<&Layout>) {
 ///
 /// # Safety
 /// As for [`find`].
-unsafe fn variable(api: &Api, addresses: impl Iterator<Item = usize>) -> Option<usize> {
+unsafe fn variable(api: &Api, addresses: Range<usize>) -> Option<usize> {
     // SAFETY: the GIL is held.
     let state = unsafe { (api.thread_state)() } as usize;
-    // Memory ends where the kernel cannot read any more.
-    let seen = addresses.map_while(|address| Some((address, fetch::<usize>(address, 0)?)));
-    let candidates: Vec<usize> =
-        seen.filter(|(_, value)| *value == state).map(|(address, _)| address).collect();
+    let candidates = places_of(state, addresses);
     // SAFETY: the GIL is held and given back.
     let detached: Vec<usize> = unsafe {
         let saved = (api.save_thread)();
@@ -129,4 +130,23 @@ unsafe fn variable(api: &Api, addresses: impl Iterator<Item = usize>) -> Option<
         [address] if fetch::<usize>(address, 0) == Some(state) => Some(address),
         _ => None,
     }
+}
+
+/// Where among these addresses the word stands, from the last page down to the first that cannot be read.
+fn places_of(word: usize, addresses: Range<usize>) -> Vec<usize> {
+    // Not on the stack: that of a thread lies right below its static TLS, and would be looked at as well.
+    let mut words = vec![0; PAGE_BYTES / WORD_BYTES];
+    let mut places = Vec::new();
+    // A page can be read as a whole or not at all, so there is no need to ask for each word of it.
+    for page in (addresses.start / PAGE_BYTES..addresses.end.div_ceil(PAGE_BYTES)).rev() {
+        let page = page * PAGE_BYTES;
+        if fetch_words(page, &mut words).is_none() {
+            break;
+        }
+        let found = words.iter().enumerate().filter(|(_, found)| **found == word);
+        places.extend(
+            found.map(|(index, _)| page + index * WORD_BYTES).filter(|place| addresses.contains(place)),
+        );
+    }
+    places
 }

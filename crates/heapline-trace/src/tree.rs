@@ -15,7 +15,6 @@ use heapline_format::{LossKind, MetaKey, Node, NodeKind, Place, TableId};
 
 use crate::block_table::{ACCOUNT_LIMIT, AccountSlot, Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
-use crate::clock;
 use crate::code::CodeTable;
 use crate::domain::DomainAccounts;
 use crate::edge_list::{Edge, EdgeList};
@@ -25,6 +24,7 @@ use crate::file_names::FileNames;
 use crate::frame::{self, Frames, RawFrame};
 use crate::layout::Layout;
 use crate::limits::Limits;
+use crate::node_cost::NodeCost;
 use crate::node_table::{NODE_LIMIT, NodeTable};
 use crate::stack_filter::StackFilter;
 use crate::string_table::StringTable;
@@ -45,8 +45,6 @@ pub(crate) const OVERFLOW: u32 = 3;
 /// Allocations in the RAW domain when frames are read through the public API.
 pub(crate) const NOT_WALKED: u32 = 4;
 const FIXED: u32 = 5;
-/// What making a node takes at most.
-const MOST_MAKING_NS: u64 = 1_000_000;
 
 /// The tree and all that describes its nodes.
 #[derive(Debug)]
@@ -70,8 +68,7 @@ pub(crate) struct Tree {
     /// All accounts of the first fixed node.
     fixed: Vec<u32>,
     filter: Option<StackFilter>,
-    /// What making nodes has taken, by the clock.
-    making_ns: u64,
+    cost: NodeCost,
 }
 
 impl Tree {
@@ -108,7 +105,7 @@ impl Tree {
             fixed_accounts: ROOT,
             fixed: vec![ROOT],
             filter: None,
-            making_ns: 0,
+            cost: NodeCost::new(),
         };
         let fixed = [
             (NodeKind::Root, ""),
@@ -300,11 +297,12 @@ impl Tree {
         if parent == OVERFLOW {
             return OVERFLOW;
         }
-        let began = clock::exact_ns();
+        let began = self.cost.begins();
         // SAFETY: as `account`'s caller promises.
         let made = preserving_errno(|| unsafe { self.make_node(api, blocks, parent, raw) });
-        // Longer than this nothing takes that is not interrupted.
-        self.making_ns += clock::exact_ns().saturating_sub(began).clamp(1, MOST_MAKING_NS);
+        if let Some(began) = began {
+            self.cost.ended(began);
+        }
         made.unwrap_or_else(|Full| {
             self.table.note_full();
             OVERFLOW
@@ -429,16 +427,16 @@ impl Tree {
         own + in_memory
     }
 
-    /// How often recursion was folded.
     /// What making nodes has taken since it was last forgotten.
-    pub(crate) fn making_ns(&self) -> u64 {
-        self.making_ns
+    pub(crate) fn cost(&self) -> &NodeCost {
+        &self.cost
     }
 
-    pub(crate) fn forget_making(&mut self) {
-        self.making_ns = 0;
+    pub(crate) fn forget_cost(&mut self) {
+        self.cost = NodeCost::new();
     }
 
+    /// How often recursion was folded.
     pub(crate) fn folded_edges(&self) -> u32 {
         self.folded_edges
     }
