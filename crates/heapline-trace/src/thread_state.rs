@@ -150,3 +150,33 @@ fn places_of(word: usize, addresses: Range<usize>) -> Vec<usize> {
     }
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture_file::map_over;
+    use crate::region::Region;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_word_is_found_down_to_the_first_page_that_cannot_be_read() {
+        const WORD: usize = 0x1234_5678_9ABC;
+        let words = PAGE_BYTES / WORD_BYTES;
+        let region = Region::lazy(4 * PAGE_BYTES).expect("address space");
+        let at = |index: usize| region.base() as usize + index * WORD_BYTES;
+        for index in [0, words, 2 * words - 1, 2 * words + 7, 4 * words - 1] {
+            // SAFETY: inside the region, which nobody else refers to.
+            unsafe { region.base().cast::<usize>().add(index).write(WORD) };
+        }
+        // Neither what is before the range nor what is behind it, though its pages are read as a whole.
+        let mut found = places_of(WORD, at(words + 1)..at(4 * words - 1));
+        found.sort_unstable();
+        assert_eq!(found, [at(2 * words - 1), at(2 * words + 7)]);
+        // Behind the end of a file nothing can be read.
+        let empty = tempfile::tempfile().expect("a file");
+        map_over(at(words) as *mut u8, PAGE_BYTES, empty.as_raw_fd(), 0).expect("address space");
+        let mut found = places_of(WORD, at(0)..at(4 * words));
+        found.sort_unstable();
+        assert_eq!(found, [at(2 * words + 7), at(4 * words - 1)]);
+    }
+}

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::CaptureFile;
+use super::{CaptureFile, allocate_in_memory};
 
 const RECORDERS: usize = 4;
 const ROUNDS: usize = 100;
@@ -47,4 +48,21 @@ fn empty_files_that_others_may_read_are_replaced() {
     let file = CaptureFile::create(&path).expect("an empty file may be replaced");
     assert_ne!(file.inode, before.metadata().expect("it is open").ino());
     assert_eq!(std::fs::metadata(&path).expect("it is there").mode() & 0o777, 0o600);
+}
+
+#[test]
+fn an_extent_is_zeros_and_changes_nothing_before_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("extents");
+    std::fs::write(&path, [7; 4096]).expect("room");
+    let file = File::options().write(true).open(&path).expect("it is there");
+    // Less than a piece, pieces and a part, more than one call writes.
+    let mut end = 4096;
+    for bytes in [100, (16 << 10) + 1, (600 << 10) + 5] {
+        allocate_in_memory(file.as_raw_fd(), end, bytes).expect("room");
+        end += bytes as u64;
+    }
+    let content = std::fs::read(&path).expect("it is there");
+    assert_eq!(content.len() as u64, end);
+    assert!(content[..4096].iter().all(|byte| *byte == 7) && content[4096..].iter().all(|byte| *byte == 0));
 }
