@@ -368,7 +368,7 @@ impl Accounts {
                 self.restart_epochs();
             }
             // A look at the fine clock may have been ahead of the coarse one.
-            let now = clock::now_ns().max(self.start_ns + (*self.header).now_ns);
+            let now = clock::now_ns().max(self.start_ns.wrapping_add((*self.header).now_ns));
             if now.saturating_sub(self.rss_ns) >= RSS_INTERVAL_NS {
                 self.look(now);
             }
