@@ -82,7 +82,7 @@ pub(crate) unsafe fn adopt(session: &Session, parent: u32) -> io::Result<()> {
                 accounts.inherit(tree.domain_account(block.account, domain), block.size, weight);
             }
         });
-        accounts.stand_at_mark(clock::now_ns());
+        accounts.stand_at_mark(clock::now_ns().max(accounts.latest_ns));
     }
     recorder.restart_cost();
     Ok(())

@@ -13,9 +13,7 @@ use heapline_format::{
     TABLES_OFFSET, TableHeader, TableId,
 };
 
-use crate::capture_file::{
-    CaptureFile, allocate, allocate_in_memory, describe, discard, make_private, map_over, unlock,
-};
+use crate::capture_file::{self, CaptureFile, describe, discard, make_private, map_over, unlock};
 use crate::clock;
 use crate::error::Error;
 use crate::map_fault::Guard;
@@ -90,7 +88,7 @@ impl Capture {
         }
         let path = std::path::absolute(path).map_err(failed)?;
         let file = CaptureFile::create(&path).map_err(failed)?;
-        let header = allocate(file.descriptor, 0, HEADER_BYTES)
+        let header = capture_file::allocate(file.descriptor, 0, HEADER_BYTES)
             .and_then(|()| Region::inaccessible(HEADER_BYTES))
             .and_then(|header| map_over(header.base(), HEADER_BYTES, file.descriptor, 0).map(|()| header));
         match header {
@@ -260,7 +258,7 @@ impl Capture {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
             }
             let Backing::File(file) = &self.backing else { return Ok(()) };
-            allocate_in_memory(file.descriptor, self.end, bytes)?;
+            capture_file::allocate_in_memory(file.descriptor, self.end, bytes)?;
             map_over(at, bytes, file.descriptor, self.end)?;
         }
         let extent = Extent { offset: self.end, bytes: bytes as u64, table: table.id as u32, reserved: 0 };

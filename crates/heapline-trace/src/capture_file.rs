@@ -193,16 +193,21 @@ fn status(descriptor: libc::c_int) -> io::Result<libc::stat> {
 
 /// Allocates blocks on disk for a range of the file, so that writing to its map cannot fail for want of space.
 pub(crate) fn allocate(descriptor: libc::c_int, offset: u64, bytes: usize) -> io::Result<()> {
+    if allocate_blocks(descriptor, offset, bytes)? { Ok(()) } else { write_zeros(descriptor, offset, bytes) }
+}
+
+/// Whether the file system could allocate them without a write.
+fn allocate_blocks(descriptor: libc::c_int, offset: u64, bytes: usize) -> io::Result<bool> {
     check_file_size_limit(offset + bytes as u64)?;
     loop {
         // SAFETY: a plain system call on our descriptor.
         if unsafe { libc::fallocate(descriptor, 0, offset as libc::off_t, bytes as libc::off_t) } == 0 {
-            return Ok(());
+            return Ok(true);
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EINTR) => {}
-            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return write_zeros(descriptor, offset, bytes),
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return Ok(false),
             _ => return Err(error),
         }
     }
@@ -216,11 +221,11 @@ fn check_file_size_limit(bytes: u64) -> io::Result<()> {
     if known && bytes > limit.rlim_cur { Err(io::Error::from_raw_os_error(libc::EFBIG)) } else { Ok(()) }
 }
 
-/// Allocates blocks on disk as [`allocate`] does for a range that holds nothing yet, and brings its pages into memory. The
-/// system does that in one go with large pages of its cache, where each page that is touched first by way of a map
+/// Allocates blocks on disk as [`allocate`] does for a range that holds nothing yet, and brings its pages into memory.
+/// The system does that in one go with large pages of its cache, where each page that is touched first by way of a map
 /// takes it about five times as long.
 pub(crate) fn allocate_in_memory(descriptor: libc::c_int, offset: u64, bytes: usize) -> io::Result<()> {
-    allocate(descriptor, offset, bytes)?;
+    allocate_blocks(descriptor, offset, bytes)?;
     write_zeros(descriptor, offset, bytes)
 }
 

@@ -7,9 +7,9 @@
 //! program is always seen or never.
 //!
 //! The first event of each kind is not counted: it finds its code outside of the processor's caches, which is not
-//! usual. Making nodes is measured by itself ([`crate::node_cost`]), as passes are. Frees have no countdown, but how many there
-//! were is known from how many blocks are live. [`FREES`] of them are timed from each burst on, whenever they come, and
-//! stand for those that follow: a program may do nothing but free for a while.
+//! usual. Making nodes is measured by itself ([`crate::node_cost`]), as passes are. Frees have no countdown, but how many
+//! there were is known from how many blocks are live. [`FREES`] of them are timed from each burst on, whenever they
+//! come, and stand for those that follow: a program may do nothing but free for a while.
 
 use crate::random::Random;
 
@@ -32,7 +32,7 @@ const HOOK_NS: f64 = 1.0;
 /// What the interpreter's calls of a reference tracer take for an object that is made and ended.
 const TRACER_NS: f64 = 2.0;
 /// What a look at the clock takes.
-pub(crate) const LOOK_NS: u64 = 20;
+const LOOK_NS: u64 = 20;
 /// Times that the clock is read for an event.
 const READS: u64 = 3;
 

@@ -32,6 +32,8 @@ pub(crate) struct Accounts {
     tables: AccountTables,
     start_ns: u64,
     rss_ns: u64,
+    /// The latest look at the clock that the history knows of.
+    pub(crate) latest_ns: u64,
     pub(crate) layers: LayerTable,
 }
 
@@ -59,7 +61,7 @@ impl Accounts {
     ) -> Self {
         // SAFETY: as the caller promises.
         unsafe { (*header).at_high_water_mark = 1 };
-        Self { header, tables, start_ns, rss_ns: 0, layers }
+        Self { header, tables, start_ns, rss_ns: 0, latest_ns: start_ns, layers }
     }
 
     /// # Safety
@@ -368,7 +370,7 @@ impl Accounts {
                 self.restart_epochs();
             }
             // A look at the fine clock may have been ahead of the coarse one.
-            let now = clock::now_ns().max(self.start_ns.wrapping_add((*self.header).now_ns));
+            let now = clock::now_ns().max(self.latest_ns);
             if now.saturating_sub(self.rss_ns) >= RSS_INTERVAL_NS {
                 self.look(now);
             }

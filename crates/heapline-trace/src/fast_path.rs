@@ -1,8 +1,8 @@
-//! What nearly every allocation and free takes: no loop, no call, nothing kept on the stack.
+//! What nearly every allocation and free takes: no call, nothing kept on the stack, a loop only below frames that are new.
 //!
 //! Each function answers only when all is as usual (a thread of the main interpreter, a caller that waits at a token, a
 //! stack that is known, a block of ordinary size, nothing left to carry over, no more than one layer) and otherwise
-//! changes nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
+//! books nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
 //! mode compares it with the plain walk. The one call is a look at the clock, when it is due.
 
 use std::mem::MaybeUninit;
@@ -231,6 +231,16 @@ pub(crate) unsafe fn made<const V: usize>(object: *const u8) -> Made {
     }
 }
 
+/// What became of such an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Again {
+    /// There is nothing to book any more.
+    Known,
+    /// It may have been made of the block at this address, which is not the latest; the stack has yet to be found. Whoever
+    /// asks again whether it was just allocated hears that it was not.
+    Unknown(usize),
+}
+
 /// Books an object that may have been made of memory that is used again.
 ///
 /// # Safety
@@ -267,16 +277,7 @@ pub(crate) unsafe fn made_elsewhere<const V: usize>(
     }
 }
 
-/// An object that may have been made of memory that is used again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Again {
-    /// There is nothing to book any more.
-    Known,
-    /// It was: of the block at this address, which has not been the latest.
-    Unknown(usize),
-}
-
-/// All of this together; false if it has not been booked.
+/// All of this together; false if the general path is to do it.
 ///
 /// # Safety
 /// As for [`made`]; and the object is alive.
@@ -310,7 +311,7 @@ const WORDS: u64 = 16;
 pub(crate) unsafe fn block_of(object: *const u8) -> usize {
     // SAFETY: an object's type stands at offset 8.
     let flags: u64 = unsafe { read(read(object, 8), TYPE_FLAGS) };
-    // Without a branch, for types come in any order. The sum carries where one of the two flags is set.
+    // Without a branch, for types come in any order. The sum carries where at least one of the two flags is set.
     let header = (flags & FLAG_GC) >> (FLAG_GC.trailing_zeros() - WORDS.trailing_zeros());
     let before = ((flags & FLAGS_PREHEADER) + FLAGS_PREHEADER) >> 1 & WORDS;
     object as usize - header as usize - before as usize

@@ -93,6 +93,7 @@ impl Recorder {
         if self.end_if_map_failed(now) {
             return;
         }
+        self.accounts.latest_ns = now;
         let elapsed = now.saturating_sub(self.start_ns);
         // A forked child is ahead of the clock, see `begin_own_tick`.
         self.birth = base_tick::at(elapsed).max(self.birth);

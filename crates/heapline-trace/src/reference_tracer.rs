@@ -167,7 +167,7 @@ unsafe extern "C" fn trace_elsewhere<const V: usize>(
 /// The same below new frames.
 ///
 /// # Safety
-/// As for [`trace_elsewhere`], which has found the block.
+/// As for [`trace_elsewhere`], which has found that the thread is outside of hooks, and that the block is not the latest.
 #[inline(never)]
 unsafe extern "C" fn trace_in_new_frames<const V: usize>(
     object: *mut PyObject,
