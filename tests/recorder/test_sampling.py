@@ -184,6 +184,7 @@ def test_storms_leave_the_books_right(run_program: Callable[..., list[str]]) -> 
     assert run_program("storm.py") == ["right"]
 
 
+@pytest.mark.skipif(hasattr(sys, "gettotalrefcount"), reason="debug builds write to all 4 TB of these blocks")
 def test_nothing_live_has_no_error(run_program: Callable[..., list[str]]) -> None:
     assert run_program("all_freed.py") == ["[]"]
 
