@@ -5,6 +5,7 @@ that was joined may still hold its frames and its state.
 """
 
 import _thread
+import os
 import time
 
 
@@ -26,9 +27,7 @@ def work(gate, kept, base):
 
 
 def count_threads():
-    # A list of the process' tasks may lack some while others end.
-    with open("/proc/self/status", "rb") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(b"Threads:"))
+    return len(os.listdir("/proc/self/task"))
 
 
 def main():
