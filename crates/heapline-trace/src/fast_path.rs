@@ -1,8 +1,8 @@
-//! What nearly every allocation and free takes: no call, nothing kept on the stack, a loop only below frames that are new.
+//! What nearly every allocation and free takes: no loop, no call, nothing kept on the stack.
 //!
 //! Each function answers only when all is as usual (a thread of the main interpreter, a caller that waits at a token, a
 //! stack that is known, a block of ordinary size, nothing left to carry over, no more than one layer) and otherwise
-//! books nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
+//! changes nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
 //! mode compares it with the plain walk. The one call is a look at the clock, when it is due.
 
 use std::mem::MaybeUninit;
@@ -231,17 +231,7 @@ pub(crate) unsafe fn made<const V: usize>(object: *const u8) -> Made {
     }
 }
 
-/// What became of such an object.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Again {
-    /// There is nothing to book any more.
-    Known,
-    /// It may have been made of the block at this address, which is not the latest; the stack has yet to be found. Whoever
-    /// asks again whether it was just allocated hears that it was not.
-    Unknown(usize),
-}
-
-/// Books an object that may have been made of memory that is used again.
+/// Books an object that may have been made of memory that is used again; false if it has not looked.
 ///
 /// # Safety
 /// As for [`made`], which gave the session and the state; and the object is alive.
@@ -250,34 +240,31 @@ pub(crate) unsafe fn made_elsewhere<const V: usize>(
     object: *const u8,
     session: *mut Session,
     state: *const u8,
-) -> Again {
+) -> bool {
     // SAFETY: as in `allocated`. An object's type stands at offset 8, and the block is this thread's own.
     unsafe {
         let recorder = &mut *(*session).recorder.get();
         if (*thread_local::current()).inside != 0 {
-            return Again::Known;
+            return true;
         }
         let address = block_of(object);
         if recorder.was_just_allocated(address) {
-            return Again::Known;
+            return true;
         }
         if recorder.walker.verifies() {
-            return Again::Unknown(address);
+            return false;
         }
-        let Some(Position { node, key }) = position::<V>(recorder, state) else {
-            return Again::Unknown(address);
-        };
-        let Some(account) = recorder.tree.recent_account(node, key) else { return Again::Unknown(address) };
+        let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
+        let Some(account) = recorder.tree.recent_account(node, key) else { return false };
         let outlive = |account, size| recorder.accounts.outlive(account, size);
-        let moved = (*session).blocks.move_usual(address, account, recorder.born, outlive);
-        if let Some((before, size)) = moved {
+        if let Some((before, size)) = (*session).blocks.move_usual(address, account, recorder.born, outlive) {
             recorder.accounts.moved_as_usual(before, account.account(), size);
         }
-        Again::Known
+        true
     }
 }
 
-/// All of this together; false if the general path is to do it.
+/// Both together.
 ///
 /// # Safety
 /// As for [`made`]; and the object is alive.
@@ -286,10 +273,7 @@ pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
     unsafe {
         match made::<V>(object) {
             Made::Known => true,
-            Made::Elsewhere(session, state) => match made_elsewhere::<V>(object, session, state) {
-                Again::Known => true,
-                Again::Unknown(address) => revived_elsewhere::<V>(session, state, address),
-            },
+            Made::Elsewhere(session, state) => made_elsewhere::<V>(object, session, state),
             Made::Unknown => false,
         }
     }
@@ -300,8 +284,6 @@ pub(crate) const TYPE_FLAGS: usize = 168;
 const FLAG_GC: u64 = 1 << 14;
 /// Managed weak references, managed dictionary: such objects have two more words in front.
 const FLAGS_PREHEADER: u64 = 1 << 3 | 1 << 4;
-/// Bytes of two words.
-const WORDS: u64 = 16;
 
 /// Address of the block that an object lies in, from CPython 3.13 on.
 ///
@@ -311,10 +293,9 @@ const WORDS: u64 = 16;
 pub(crate) unsafe fn block_of(object: *const u8) -> usize {
     // SAFETY: an object's type stands at offset 8.
     let flags: u64 = unsafe { read(read(object, 8), TYPE_FLAGS) };
-    // Without a branch, for types come in any order. The sum carries where at least one of the two flags is set.
-    let header = (flags & FLAG_GC) >> (FLAG_GC.trailing_zeros() - WORDS.trailing_zeros());
-    let before = ((flags & FLAGS_PREHEADER) + FLAGS_PREHEADER) >> 1 & WORDS;
-    object as usize - header as usize - before as usize
+    let header = if flags & FLAG_GC != 0 { 16 } else { 0 };
+    let before = if flags & FLAGS_PREHEADER != 0 { 16 } else { 0 };
+    object as usize - header - before
 }
 
 /// Books the account of an object that was made of memory that is used again, below new frames; false if it has not.
