@@ -13,15 +13,17 @@ class Record:
     __slots__ = ("value",)
 
 
-def work(gate, kept, base):
+def work(gate, kept, sizes):
     # Not `with`: the eight that wait would hold as many bound methods as a free list of 3.14 has room for.
     gate.acquire()
     gate.release()
-    for number in range(500):
-        kept.append(bytearray(base + number))  # exact
+    # Sizes are made beforehand: numbers that are made here stay in a free list from 3.14 on, and how many depends on
+    # when threads take turns.
+    for size in sizes:
+        kept.append(bytearray(size))  # exact
         record = Record()  # exact
         kept.append(record)
-        temporary = bytes(base + number * 3)  # exact
+        temporary = bytes(size)  # exact
     del temporary
     del kept[::2]
 
@@ -32,11 +34,12 @@ def count_threads():
 
 def main():
     results = [[] for _ in range(8)]
+    sizes = [[base + number for number in range(500)] for base in range(0, 8000, 1000)]
     before = count_threads()
     gate = _thread.allocate_lock()
     with gate:
-        for number, result in enumerate(results):
-            _thread.start_new_thread(work, (gate, result, 1000 * number))
+        for result, sizes_of_thread in zip(results, sizes):
+            _thread.start_new_thread(work, (gate, result, sizes_of_thread))
     while count_threads() > before:
         time.sleep(0.001)
     return results
