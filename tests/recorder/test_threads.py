@@ -22,6 +22,20 @@ def test_threads_are_named(run_plainly: Execute, targets: Path) -> None:
     assert finished.out.decode().splitlines() == ["<native thread>", "MainThread", "réseau", "subclass", "True"]
 
 
+# Of pymalloc's own tables a sampled recording may have samples on any line.
+@pytest.mark.parametrize(("allocator", "interval"), [("default", []), ("malloc", []), ("malloc", ["2"])])
+def test_strings_that_are_freed_while_a_name_is_read_are_counted(
+    run_plainly: Execute, targets: Path, allocator: str, interval: list[str]
+) -> None:
+    program = [targets / "recorder" / "cached_names.py", *interval]
+    environment = {"PYTHONMALLOC": allocator}
+    finished = run_plainly(program, interpreter=["-W", "ignore"], environment=environment)
+    assert (finished.status, finished.err) == (0, b"")
+    before, after = map(int, finished.out.split())
+    assert before > 2000
+    assert after == 0
+
+
 def test_memory_taken_without_the_gil_is_counted(run_plainly: Execute, script: Callable[[str], Path]) -> None:
     # zlib's compressor takes its state, some 260 kB, from the RAW domain after it has released the GIL.
     program = script(

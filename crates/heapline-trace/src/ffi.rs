@@ -7,6 +7,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
 
 use crate::error::Error;
+use crate::thread_local::{self, CALLING};
 
 /// A Python object; never looked into from here.
 #[repr(C)]
@@ -184,9 +185,19 @@ pub(crate) fn checks_references() -> bool {
 
 /// Runs `body` with any exception that is set put aside, and puts it back afterwards.
 ///
+/// Whatever is freed meanwhile is booked, also where a hook calls this. Looking an attribute up, for one, puts its name into
+/// a cache of the interpreter's in the place of another, and that one may have been kept alive by nothing else.
+///
 /// # Safety
 /// The caller holds the GIL.
 pub(crate) unsafe fn with_errors_aside<R>(api: &Api, body: impl FnOnce() -> R) -> R {
+    let local = thread_local::current();
+    // SAFETY: the block is this thread's own.
+    let inside = unsafe { (*local).inside };
+    if inside != 0 {
+        // SAFETY: as above.
+        unsafe { (*local).inside = CALLING };
+    }
     let mut saved = [std::ptr::null_mut(); 3];
     let [kind, value, traceback] = &mut saved;
     // SAFETY: the caller holds the GIL; fetch hands over owned references that restore takes back.
@@ -200,6 +211,7 @@ pub(crate) unsafe fn with_errors_aside<R>(api: &Api, body: impl FnOnce() -> R) -
         if pending {
             (api.error_restore)(*kind, *value, *traceback);
         }
+        (*local).inside = inside;
         result
     }
 }

@@ -27,6 +27,7 @@ use crate::remote::{self, Note};
 use crate::session::Session;
 use crate::thread_local::{self, ThreadLocal};
 use crate::thread_state;
+use crate::tracked;
 use crate::tree::{SUB_INTERPRETER, WITHOUT_GIL};
 use crate::weight::Weight;
 
@@ -312,6 +313,26 @@ extern "C" fn free_slowly<const DOMAIN: usize, const V: usize>(address: *mut c_v
     unsafe { (original.free)(original.ctx, address) };
 }
 
+/// Gives memory back inside a hook.
+#[cold]
+#[inline(never)]
+extern "C" fn free_inside<const DOMAIN: usize>(address: *mut c_void) {
+    tracked::freed_inside(address as usize);
+    let original = original(DOMAIN);
+    // SAFETY: the original is called just as the interpreter would call it.
+    unsafe { (original.free)(original.ctx, address) };
+}
+
+/// Reallocates inside a hook: what comes of it is not booked.
+#[cold]
+#[inline(never)]
+extern "C" fn realloc_inside<const DOMAIN: usize>(old: *mut c_void, size: usize) -> *mut c_void {
+    tracked::freed_inside(old as usize);
+    let original = original(DOMAIN);
+    // SAFETY: as in `free_inside`.
+    unsafe { (original.realloc)(original.ctx, old, size) }
+}
+
 /// Takes a block out of the table before its memory is given back.
 #[inline(always)]
 fn take<const DOMAIN: usize>(address: *mut c_void) -> Option<Taken> {
@@ -430,7 +451,7 @@ pub(crate) unsafe extern "C" fn realloc<const DOMAIN: usize, const V: usize>(
     // SAFETY: as in `malloc`.
     unsafe {
         if (*local).inside != 0 {
-            return (original.realloc)(original.ctx, old, size);
+            return realloc_inside::<DOMAIN>(old, size);
         }
         (*local).inside = 1;
         let taken = if old.is_null() { None } else { take::<DOMAIN>(old) };
@@ -455,10 +476,10 @@ pub(crate) unsafe extern "C" fn free<const DOMAIN: usize, const V: usize>(
     unsafe {
         // The thread is not marked as inside: booking a free allocates nothing that is hooked, and what the original
         // frees in turn was not booked.
-        let is_booked = address.is_null()
-            || (*thread_local::current()).inside != 0
-            || fast_path::freed::<V>(address as usize, DOMAIN != RAW);
-        if is_booked {
+        if (*thread_local::current()).inside != 0 {
+            return free_inside::<DOMAIN>(address);
+        }
+        if address.is_null() || fast_path::freed::<V>(address as usize, DOMAIN != RAW) {
             return (original.free)(original.ctx, address);
         }
     }

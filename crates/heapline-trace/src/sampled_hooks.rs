@@ -220,6 +220,7 @@ unsafe extern "C" fn realloc<const DOMAIN: usize>(
     // SAFETY: as in `malloc`. The allocator may serve it by any of its functions, so it is called as from inside a hook.
     unsafe {
         if (*local).inside != 0 {
+            tracked::freed_inside(old as usize);
             return (original.realloc)(original.ctx, old, size);
         }
         if sample_filter::may_have(old as usize) {
@@ -279,6 +280,8 @@ unsafe extern "C" fn free_slowly<const DOMAIN: usize>(_: *mut c_void, address: *
             (*local).inside = 1;
             preserving_errno(|| tracked::book_end(PYTHON, address as usize));
             (*local).inside = 0;
+        } else {
+            tracked::freed_inside(address as usize);
         }
         (original.free)(original.ctx, address);
     }

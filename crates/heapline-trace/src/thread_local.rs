@@ -8,6 +8,8 @@
 pub(crate) const PROBING: u32 = 0x5EE1;
 /// The hook's answer.
 pub(crate) const PROBED: u32 = 0x5EE2;
+/// Value of [`ThreadLocal::inside`] while a hook calls the interpreter: what is freed then may be the program's.
+pub(crate) const CALLING: u32 = 0x5EE3;
 
 /// What a thread remembers between two calls of a hook. All zeros in a new thread.
 #[repr(C)]

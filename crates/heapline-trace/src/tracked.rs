@@ -277,6 +277,25 @@ pub(crate) fn book_end(domain: u32, address: usize) -> Option<()> {
     Some(())
 }
 
+/// A thread that is inside a hook frees a block. It is in the middle of the books, so it leaves a note, if the block may be
+/// one of the program's.
+#[cold]
+#[inline(never)]
+pub(crate) fn freed_inside(address: usize) {
+    // SAFETY: the block is this thread's own.
+    if unsafe { (*thread_local::current()).inside } != thread_local::CALLING {
+        return;
+    }
+    preserving_errno(|| {
+        // Whoever calls the interpreter does not have the desk in hand.
+        let mut desk = remote::desk();
+        // SAFETY: as in `book_end`.
+        if let Some(session) = unsafe { SESSION.load(Ordering::Acquire).as_ref() } {
+            forget_remotely(session, &mut desk, PYTHON, address);
+        }
+    });
+}
+
 /// The session to book in; a forked child takes its parent's over now. Where the calling thread cannot, the block that it
 /// names is forgotten.
 fn session(domain: u32, address: usize) -> Option<*mut Session> {
