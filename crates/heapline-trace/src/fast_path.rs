@@ -1,8 +1,8 @@
-//! What nearly every allocation and free takes: no loop, no call, nothing kept on the stack.
+//! What nearly every allocation and free takes: no call, nothing kept on the stack, a loop only below frames that are new.
 //!
 //! Each function answers only when all is as usual (a thread of the main interpreter, a caller that waits at a token, a
 //! stack that is known, a block of ordinary size, nothing left to carry over, no more than one layer) and otherwise
-//! changes nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
+//! books nothing and says so; then the general path does the whole work. So this file holds no rule of its own: verify
 //! mode compares it with the plain walk. The one call is a look at the clock, when it is due.
 
 use std::mem::MaybeUninit;
@@ -231,7 +231,17 @@ pub(crate) unsafe fn made<const V: usize>(object: *const u8) -> Made {
     }
 }
 
-/// Books an object that may have been made of memory that is used again; false if it has not looked.
+/// What became of such an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Again {
+    /// There is nothing to book any more.
+    Known,
+    /// It may have been made of the block at this address, which is not the latest; the stack has yet to be found. Whoever
+    /// asks again whether it was just allocated hears that it was not.
+    Unknown(usize),
+}
+
+/// Books an object that may have been made of memory that is used again.
 ///
 /// # Safety
 /// As for [`made`], which gave the session and the state; and the object is alive.
@@ -240,31 +250,34 @@ pub(crate) unsafe fn made_elsewhere<const V: usize>(
     object: *const u8,
     session: *mut Session,
     state: *const u8,
-) -> bool {
+) -> Again {
     // SAFETY: as in `allocated`. An object's type stands at offset 8, and the block is this thread's own.
     unsafe {
         let recorder = &mut *(*session).recorder.get();
         if (*thread_local::current()).inside != 0 {
-            return true;
+            return Again::Known;
         }
         let address = block_of(object);
         if recorder.was_just_allocated(address) {
-            return true;
+            return Again::Known;
         }
         if recorder.walker.verifies() {
-            return false;
+            return Again::Unknown(address);
         }
-        let Some(Position { node, key }) = position::<V>(recorder, state) else { return false };
-        let Some(account) = recorder.tree.recent_account(node, key) else { return false };
+        let Some(Position { node, key }) = position::<V>(recorder, state) else {
+            return Again::Unknown(address);
+        };
+        let Some(account) = recorder.tree.recent_account(node, key) else { return Again::Unknown(address) };
         let outlive = |account, size| recorder.accounts.outlive(account, size);
-        if let Some((before, size)) = (*session).blocks.move_usual(address, account, recorder.born, outlive) {
+        let moved = (*session).blocks.move_usual(address, account, recorder.born, outlive);
+        if let Some((before, size)) = moved {
             recorder.accounts.moved_as_usual(before, account.account(), size);
         }
-        true
+        Again::Known
     }
 }
 
-/// Both together.
+/// All of this together; false if the general path is to do it.
 ///
 /// # Safety
 /// As for [`made`]; and the object is alive.
@@ -273,7 +286,10 @@ pub(crate) unsafe fn created<const V: usize>(object: *const u8) -> bool {
     unsafe {
         match made::<V>(object) {
             Made::Known => true,
-            Made::Elsewhere(session, state) => made_elsewhere::<V>(object, session, state),
+            Made::Elsewhere(session, state) => match made_elsewhere::<V>(object, session, state) {
+                Again::Known => true,
+                Again::Unknown(address) => revived_elsewhere::<V>(session, state, address),
+            },
             Made::Unknown => false,
         }
     }
@@ -284,6 +300,8 @@ pub(crate) const TYPE_FLAGS: usize = 168;
 const FLAG_GC: u64 = 1 << 14;
 /// Managed weak references, managed dictionary: such objects have two more words in front.
 const FLAGS_PREHEADER: u64 = 1 << 3 | 1 << 4;
+/// Bytes of two words.
+const WORDS: u64 = 16;
 
 /// Address of the block that an object lies in, from CPython 3.13 on.
 ///
@@ -293,9 +311,10 @@ const FLAGS_PREHEADER: u64 = 1 << 3 | 1 << 4;
 pub(crate) unsafe fn block_of(object: *const u8) -> usize {
     // SAFETY: an object's type stands at offset 8.
     let flags: u64 = unsafe { read(read(object, 8), TYPE_FLAGS) };
-    let header = if flags & FLAG_GC != 0 { 16 } else { 0 };
-    let before = if flags & FLAGS_PREHEADER != 0 { 16 } else { 0 };
-    object as usize - header - before
+    // Without a branch, for types come in any order. The sum carries where at least one of the two flags is set.
+    let header = (flags & FLAG_GC) >> (FLAG_GC.trailing_zeros() - WORDS.trailing_zeros());
+    let before = ((flags & FLAGS_PREHEADER) + FLAGS_PREHEADER) >> 1 & WORDS;
+    object as usize - header as usize - before as usize
 }
 
 /// Books the account of an object that was made of memory that is used again, below new frames; false if it has not.

@@ -16,7 +16,7 @@ use heapline_format::LossKind;
 
 use crate::cost_meter::Event;
 use crate::environment::{self, Environment};
-use crate::fast_path::{self, Made, TYPE_FLAGS};
+use crate::fast_path::{self, Again, Made, TYPE_FLAGS};
 use crate::ffi::{Api, PyObject, RefTracer};
 use crate::fork::SESSION;
 use crate::layout::read;
@@ -157,7 +157,27 @@ unsafe extern "C" fn trace_elsewhere<const V: usize>(
 ) -> c_int {
     // SAFETY: as the caller promises.
     unsafe {
-        if fast_path::made_elsewhere::<V>(object.cast_const().cast(), session, state) {
+        match fast_path::made_elsewhere::<V>(object.cast_const().cast(), session, state) {
+            Again::Known => 0,
+            Again::Unknown(address) => trace_in_new_frames::<V>(object, session, state, address),
+        }
+    }
+}
+
+/// The same below new frames.
+///
+/// # Safety
+/// As for [`trace_elsewhere`], which has found that the thread is outside of hooks, and that the block is not the latest.
+#[inline(never)]
+unsafe extern "C" fn trace_in_new_frames<const V: usize>(
+    object: *mut PyObject,
+    session: *mut Session,
+    state: *const u8,
+    address: usize,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if fast_path::revived_elsewhere::<V>(session, state, address) {
             0
         } else {
             trace_slowly::<V>(object, CREATE)

@@ -11,6 +11,9 @@ import sys
 import heapline
 
 program = importlib.import_module(sys.argv[1])
+# A collection empties the free lists: objects from there whose memory is older than the recording are counted nowhere, and
+# how many there are depends on what the interpreter did as it started.
+gc.collect()
 gc.disable()
 heapline.start()
 program.main()
