@@ -102,6 +102,48 @@ pub(crate) const fn born(tick: u32) -> u32 {
     tick << 5 | REST
 }
 
+/// Something that starts at an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    slots: &'a [AtomicU32; 1 + TAIL],
+    /// Of the first slot.
+    value: u32,
+}
+
+impl Found<'_> {
+    /// Gives a block of ordinary size to another account, born anew in a base tick of which [`born`] makes `now`; says whose
+    /// it was, and its size. `None` if it is none. `outlive`: as in [`BlockTable::take_usual`].
+    #[inline(always)]
+    pub(crate) fn move_to(
+        self,
+        account: AccountSlot,
+        now: u32,
+        outlive: impl Fn(u32, usize),
+    ) -> Option<(u32, usize)> {
+        let Self { slots: [first, second, ..], value } = self;
+        if value & 31 == SMALL {
+            let rest = second.load(Ordering::Relaxed);
+            let size = rest >> SIZE_SHIFT;
+            if rest & BELOW_SIZE != now {
+                if rest & 31 != REST {
+                    return None;
+                }
+                outlive(value >> 5, size as usize);
+                second.store(size << SIZE_SHIFT | now, Ordering::Relaxed);
+            }
+            first.store(account.with(SMALL), Ordering::Relaxed);
+            return Some((value >> 5, size as usize));
+        }
+        if matches!(value & 31, 1..=17) {
+            first.store(account.with(value & 31), Ordering::Relaxed);
+            let size = (value & 31) as usize - 1;
+            outlive(value >> 5, size);
+            return Some((value >> 5, size));
+        }
+        None
+    }
+}
+
 /// The recorder could not get memory for a slot; the block is not recorded.
 #[derive(Debug)]
 pub(crate) struct NoSlot;
@@ -223,38 +265,12 @@ impl BlockTable {
         Entry::Nothing
     }
 
-    /// Gives a block of ordinary size to another account, born anew in a base tick of which [`born`] makes `now`; says whose
-    /// it was, and its size. `None` if there is no such block. `outlive`: as in [`Self::take_usual`].
+    /// What is at this address, to be given to another account; `None` if there is nothing.
     #[inline(always)]
-    pub(crate) fn move_usual(
-        &self,
-        address: usize,
-        account: AccountSlot,
-        now: u32,
-        outlive: impl Fn(u32, usize),
-    ) -> Option<(u32, usize)> {
-        let [first, second, ..] = self.slots(address)?;
+    pub(crate) fn find(&self, address: usize) -> Option<Found<'_>> {
+        let slots @ [first, ..] = self.slots(address)?;
         let value = first.load(Ordering::Relaxed);
-        if value & 31 == SMALL {
-            let rest = second.load(Ordering::Relaxed);
-            let size = rest >> SIZE_SHIFT;
-            if rest & BELOW_SIZE != now {
-                if rest & 31 != REST {
-                    return None;
-                }
-                outlive(value >> 5, size as usize);
-                second.store(size << SIZE_SHIFT | now, Ordering::Relaxed);
-            }
-            first.store(account.with(SMALL), Ordering::Relaxed);
-            return Some((value >> 5, size as usize));
-        }
-        if matches!(value & 31, 1..=17) {
-            first.store(account.with(value & 31), Ordering::Relaxed);
-            let size = (value & 31) as usize - 1;
-            outlive(value >> 5, size);
-            return Some((value >> 5, size));
-        }
-        None
+        (value != 0).then_some(Found { slots, value })
     }
 
     /// Forgets a block of ordinary size and says whose it was, and its size, if there was one; `None` if it has not looked.

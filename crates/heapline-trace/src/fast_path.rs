@@ -264,13 +264,14 @@ pub(crate) unsafe fn made_elsewhere<const V: usize>(
         if recorder.walker.verifies() {
             return Again::Unknown(address);
         }
+        // Memory from before the recording is counted nowhere.
+        let Some(found) = (*session).blocks.find(address) else { return Again::Known };
         let Some(Position { node, key }) = position::<V>(recorder, state) else {
             return Again::Unknown(address);
         };
         let Some(account) = recorder.tree.recent_account(node, key) else { return Again::Unknown(address) };
         let outlive = |account, size| recorder.accounts.outlive(account, size);
-        let moved = (*session).blocks.move_usual(address, account, recorder.born, outlive);
-        if let Some((before, size)) = moved {
+        if let Some((before, size)) = found.move_to(account, recorder.born, outlive) {
             recorder.accounts.moved_as_usual(before, account.account(), size);
         }
         Again::Known

@@ -40,8 +40,9 @@ impl Recorder {
     pub(crate) unsafe fn revived(&mut self, blocks: &BlockTable, address: usize, account: u32) {
         // SAFETY: as the caller promises; the account before had this block.
         let outlive = |account, size| unsafe { self.accounts.outlive(account, size) };
-        if let Some((before, size)) =
-            blocks.move_usual(address, AccountSlot::new(account), self.born, outlive)
+        if let Some((before, size)) = blocks
+            .find(address)
+            .and_then(|found| found.move_to(AccountSlot::new(account), self.born, outlive))
         {
             // SAFETY: as above.
             unsafe { self.accounts.moved(before, account, size) };
