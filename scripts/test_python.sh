@@ -4,24 +4,46 @@
 # those of 3.10 to 3.13 that are picked must be there; if none are, all of these, and what else is found runs as well.
 #
 # usage: scripts/test_python.sh [pytest arguments]     PYTHONS="3.12 3.14d" picks versions; debug builds only run so
+#   JOBS=2   tests so many Pythons at once, and prints what each has said when it is through
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+jobs=${JOBS:-1}
+said=$(mktemp -d)
+trap 'rm -rf "$said"' EXIT
+
+# Tests the Python of a version in its virtual environment.
+run() {
+    local version=$1 venv=$2
+    shift 2
+    printf '\n== Python %s: %s\n' "$version" "$("$venv/bin/python" -VV)"
+    # -P would keep the source tree off sys.path, but 3.10 lacks it: pytest's importlib mode does the same.
+    "$venv/bin/python" -m pytest --import-mode=importlib "$@" tests </dev/null || touch "$said/$version.failed"
+}
+
 # Full versions of those that ran, versions of those that failed.
-ran=() failed=() missing=(3.10 3.11 3.12 3.13)
+ran=() failed=() missing=(3.10 3.11 3.12 3.13) versions=()
 while read -r version python; do
     if [[ -n ${PYTHONS:-} && " $PYTHONS " != *" $version "* ]]; then
         continue
     fi
     venv=$(scripts/venv.sh "test-$version" "$python" test --wheel)
-    printf '\n== Python %s: %s\n' "$version" "$("$python" -VV)"
     ran+=("$("$python" -c 'import platform; print(platform.python_version())')${version##*[0-9]}")
+    versions+=("$version")
     for index in "${!missing[@]}"; do
         [[ ${missing[index]} != "$version" ]] || unset "missing[index]"
     done
-    # -P would keep the source tree off sys.path, but 3.10 lacks it: pytest's importlib mode does the same.
-    "$venv/bin/python" -m pytest --import-mode=importlib "$@" tests </dev/null || failed+=("$version")
+    if [[ $jobs -eq 1 ]]; then
+        run "$version" "$venv" "$@"
+    else
+        while [[ $(jobs -pr | wc -l) -ge $jobs ]]; do wait -n; done
+        { run "$version" "$venv" "$@" >"$said/running.$version" 2>&1; cat "$said/running.$version"; } &
+    fi
 done < <(scripts/pythons.sh ${PYTHONS:+--all})
+wait
+for version in "${versions[@]}"; do
+    [[ ! -e $said/$version.failed ]] || failed+=("$version")
+done
 
 echo
 if [[ ${#ran[@]} -eq 0 ]]; then

@@ -32,6 +32,8 @@ SEEDS = {"small": 1000, "large": 600}
 # each measure; and the coverage of each measure.
 CHECKS = 2 * (9 + 1) * len(MEASURES) * 3 + len(MEASURES)
 DEVIATIONS = -NormalDist().inv_cdf(1e-7 / CHECKS / 2)
+# What a debug build has by default writes to all memory, of which there are terabytes.
+ALLOCATOR = {"PYTHONMALLOC": "pymalloc"}
 Blocks = list[tuple[int, int]]
 
 
@@ -197,7 +199,7 @@ def read(recorded: bytes, interval: int) -> list[Series]:
 def recorded(targets: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Series]]:
     """All series of a program. Both programs are recorded at once."""
     # Large blocks of zeros are the kernel's untouched pages each time, whatever was freed before.
-    environment = {"PATH": "/usr/bin:/bin", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    environment = {"PATH": "/usr/bin:/bin", "MALLOC_MMAP_THRESHOLD_": "65536", **ALLOCATOR}
     processes = {}
     for scenario, interval in INTERVALS.items():
         words = [sys.executable, str(targets / "accuracy" / "record.py"), scenario, str(interval), str(SEEDS[scenario])]
@@ -229,7 +231,8 @@ def names(found: list[Series]) -> list[str]:
 
 @pytest.mark.parametrize("scenario", INTERVALS)
 def test_what_is_known_of_the_programs_is_true(execute: Callable[..., Any], targets: Path, scenario: str) -> None:
-    finished = execute([sys.executable, targets / "accuracy" / "record.py", scenario, "1", "2"])
+    program = [sys.executable, targets / "accuracy" / "record.py", scenario, "1", "2"]
+    finished = execute(program, environment=ALLOCATOR)
     for series in read(finished.out, INTERVALS[scenario]):
         assert series.estimates == pytest.approx([series.expected.estimate.mean] * 2, rel=1e-12), names([series])
 
