@@ -36,7 +36,7 @@ while read -r version python; do
     if [[ $jobs -eq 1 ]]; then
         run "$version" "$venv" "$@"
     else
-        while [[ $(jobs -pr | wc -l) -ge $jobs ]]; do wait -n; done
+        while [[ $(jobs -pr | wc -l) -ge $jobs ]]; do wait -n || true; done
         { run "$version" "$venv" "$@" >"$said/running.$version" 2>&1; cat "$said/running.$version"; } &
     fi
 done < <(scripts/pythons.sh ${PYTHONS:+--all})

@@ -17,12 +17,16 @@ import pytest
 
 Lines = dict[str, tuple[int, int]]
 
-# The largest share of bytes that may be on another line than tracemalloc's, in percent: measured at 0.0, 0.0, 0.003, 16
+# The largest share of bytes that may be on another line than tracemalloc's, in percent: measured at 0, 0, 0.0028, 16
 # and 45 at most over all versions. `free_lists` is the worst that can be: two lines that hand the same objects to
 # each other through free lists.
-PROGRAMS = {"frees": 0.01, "reallocations": 0.01, "threads": 0.01, "everyday": 17, "free_lists": 47}
+PROGRAMS = {"frees": 0.01, "reallocations": 0.01, "threads": 0.0013, "everyday": 17, "free_lists": 47}
 if sys.version_info >= (3, 13):
     PROGRAMS |= {"everyday": 0.1, "free_lists": 0.1}
+if sys.version_info >= (3, 14):
+    # 300 of 7.8 million bytes, of which 72 to 216 were seen: eight threads that wait leave a small object more, or not.
+    # Before it may be 100 bytes, of which 72 were seen.
+    PROGRAMS["threads"] = 0.004
 
 WAYS = {f"{name} allocator": {"PYTHONMALLOC": name} for name in ("default", "malloc", "debug")}
 if sys.version_info >= (3, 14) and sys._jit.is_available():

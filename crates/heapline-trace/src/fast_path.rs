@@ -264,7 +264,7 @@ pub(crate) unsafe fn made_elsewhere<const V: usize>(
         if recorder.walker.verifies() {
             return Again::Unknown(address);
         }
-        // Memory from before the recording is counted nowhere.
+        // Memory without a slot is counted nowhere: most of it is from before the recording.
         let Some(found) = (*session).blocks.find(address) else { return Again::Known };
         let Some(Position { node, key }) = position::<V>(recorder, state) else {
             return Again::Unknown(address);

@@ -4,6 +4,8 @@
 //! `PyMem_RawMalloc` after releasing it, threads of interpreters with a GIL of their own) leaves a note here, under a
 //! mutex, and the next thread to allocate with the GIL carries the notes over. A note is left before the pointer is
 //! handed out, so nobody can free a block whose note they do not see.
+//!
+//! So does a thread with the GIL whose hook calls the interpreter: it is in the middle of the books when that frees something.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
