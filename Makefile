@@ -20,7 +20,7 @@ test-rust: ## Rust tests
 pythons: ## fetch Python 3.14 and 3.15, release and debug builds, from Debian into a folder of the user's cache
 	@scripts/newer_pythons.sh
 
-test-python: wheel ## Python tests on every Python of 3.10 to 3.15 found; ARGS="-k name" goes to pytest
+test-python: wheel ## Python tests on every Python of 3.10 to 3.15 found, JOBS=1 at a time; ARGS="-k name" goes to pytest
 	@scripts/test_python.sh $(ARGS)
 
 lint: wheel ## check style, types and the shape of the tree
@@ -50,7 +50,7 @@ instructions-write: wheel ## make what callgrind counts now that budget
 picture: wheel ## draw docs/report.svg, the README's picture, from a report of the demo's capture
 	@scripts/picture.sh
 
-torture: wheel ## storms of threads, forks and exceptions on every Python, SECONDS=120 for all; SEED=N repeats one
+torture: wheel ## storms of threads, forks and exceptions on every Python, SECONDS=120 JOBS=1 for all; SEED=N repeats one
 	@scripts/torture.sh $(SECONDS)
 
 soak: ## an hour of torture on all six Pythons and more on debug builds, 200 kills, CPython's tests recorded, sanitize

@@ -8,9 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-jobs=${JOBS:-1}
-said=$(mktemp -d)
-trap 'rm -rf "$said"' EXIT
+# shellcheck source=scripts/jobs.sh
+source scripts/jobs.sh
 
 # Tests the Python of a version in its virtual environment.
 run() {
@@ -18,32 +17,23 @@ run() {
     shift 2
     printf '\n== Python %s: %s\n' "$version" "$("$venv/bin/python" -VV)"
     # -P would keep the source tree off sys.path, but 3.10 lacks it: pytest's importlib mode does the same.
-    "$venv/bin/python" -m pytest --import-mode=importlib "$@" tests </dev/null || touch "$said/$version.failed"
+    "$venv/bin/python" -m pytest --import-mode=importlib "$@" tests
 }
 
-# Full versions of those that ran, versions of those that failed.
-ran=() failed=() missing=(3.10 3.11 3.12 3.13) versions=()
+# Full versions of those that ran.
+ran=() missing=(3.10 3.11 3.12 3.13)
 while read -r version python; do
     if [[ -n ${PYTHONS:-} && " $PYTHONS " != *" $version "* ]]; then
         continue
     fi
     venv=$(scripts/venv.sh "test-$version" "$python" test --wheel)
     ran+=("$("$python" -c 'import platform; print(platform.python_version())')${version##*[0-9]}")
-    versions+=("$version")
     for index in "${!missing[@]}"; do
         [[ ${missing[index]} != "$version" ]] || unset "missing[index]"
     done
-    if [[ $jobs -eq 1 ]]; then
-        run "$version" "$venv" "$@"
-    else
-        while [[ $(jobs -pr | wc -l) -ge $jobs ]]; do wait -n || true; done
-        { run "$version" "$venv" "$@" >"$said/running.$version" 2>&1; cat "$said/running.$version"; } &
-    fi
+    job "$version" run "$version" "$venv" "$@"
 done < <(scripts/pythons.sh ${PYTHONS:+--all})
-wait
-for version in "${versions[@]}"; do
-    [[ ! -e $said/$version.failed ]] || failed+=("$version")
-done
+wait_for_jobs
 
 echo
 if [[ ${#ran[@]} -eq 0 ]]; then

@@ -5,9 +5,13 @@
 #
 # usage: scripts/torture.sh SECONDS [--cpython-tests]     for all Pythons together; PYTHONS="3.12 3.14d" picks versions
 #   --cpython-tests  afterwards also runs CPython's own tests under heapline, however long that takes
-# SEED=N repeats a rotation; without it the seed is random, and printed.
+# JOBS=2 takes so many Pythons at once, each for longer. SEED=N repeats a rotation; without it the seed is random, and
+# printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# shellcheck source=scripts/jobs.sh
+source scripts/jobs.sh
 
 seconds=$1
 seed=${SEED:-$RANDOM}
@@ -23,16 +27,24 @@ if [[ ${#pythons[@]} -eq 0 ]]; then
     exit 1
 fi
 
-failed=()
+# Tortures the Python of a virtual environment; with "yes" also runs CPython's tests.
+torture() {
+    local venv=$1 with_tests=$2 status=0
+    "$venv/bin/python" scripts/torture/rotation.py --seconds $((seconds * ${JOBS:-1} / ${#pythons[@]})) --seed "$seed" ||
+        status=1
+    if [[ $with_tests == yes ]]; then
+        "$venv/bin/python" scripts/torture/cpython_tests.py || status=1
+    fi
+    return "$status"
+}
+
+[[ ${2:-} == --cpython-tests ]] && with_tests=yes || with_tests=no
 for pair in "${pythons[@]}"; do
     read -r version python <<<"$pair"
     venv=$(scripts/venv.sh "test-$version" "$python" test --wheel)
-    "$venv/bin/python" scripts/torture/rotation.py --seconds $((seconds / ${#pythons[@]})) --seed "$seed" </dev/null ||
-        failed+=("$version")
-    if [[ ${2:-} == --cpython-tests ]]; then
-        "$venv/bin/python" scripts/torture/cpython_tests.py </dev/null || failed+=("$version (CPython's tests)")
-    fi
+    job "$version" torture "$venv" "$with_tests"
 done
+wait_for_jobs
 
 if [[ ${#failed[@]} -ne 0 ]]; then
     printf -v list '%s, ' "${failed[@]}"
