@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::block_table::{Block, BlockTable};
 use crate::capture::{Capture, Full, TableSpace};
-use crate::ffi::{Api, PyObject, copy_string, with_errors_aside};
+use crate::ffi::{Api, PyObject, calling_interpreter, copy_string};
 use crate::file_names::FileNames;
 use crate::layout::{Layout, read};
 use crate::sample_filter;
@@ -278,7 +278,7 @@ impl CodeTable {
                         read::<i32>(object, layout.code_flags),
                     )
                 }
-                Names::Attributes => with_errors_aside(api, || attributes(api, object, file_limit)),
+                Names::Attributes => calling_interpreter(api, || attributes(api, object, file_limit)),
             }
         };
         if filename.is_none() || name.is_none() {

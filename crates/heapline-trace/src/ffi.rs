@@ -183,14 +183,13 @@ pub(crate) fn checks_references() -> bool {
     !data_symbol(c"_Py_NegativeRefcount").is_null()
 }
 
-/// Runs `body` with any exception that is set put aside, and puts it back afterwards.
-///
-/// Whatever is freed meanwhile is booked, also where a hook calls this. Looking an attribute up, for one, puts its name into
-/// a cache of the interpreter's in the place of another, and that one may have been kept alive by nothing else.
+/// Runs a `body` that may run the interpreter: any exception that is set is put aside, and put back afterwards, and whatever
+/// is freed meanwhile is booked, also where a hook calls this. Looking an attribute up, for one, puts its name into a cache
+/// of the interpreter's in the place of another, and that one may have been kept alive by nothing else.
 ///
 /// # Safety
 /// The caller holds the GIL.
-pub(crate) unsafe fn with_errors_aside<R>(api: &Api, body: impl FnOnce() -> R) -> R {
+pub(crate) unsafe fn calling_interpreter<R>(api: &Api, body: impl FnOnce() -> R) -> R {
     let local = thread_local::current();
     // SAFETY: the block is this thread's own.
     let inside = unsafe { (*local).inside };

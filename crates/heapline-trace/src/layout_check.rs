@@ -8,7 +8,7 @@
 use std::ffi::CStr;
 
 use crate::environment;
-use crate::ffi::{Api, PyObject, PyThreadState, copy_string, with_errors_aside};
+use crate::ffi::{Api, PyObject, PyThreadState, calling_interpreter, copy_string};
 use crate::layout::{LAYOUTS, Layout, OWNED_BY_C_STACK, OWNED_BY_GENERATOR};
 
 /// How the recorder reads frames.
@@ -179,7 +179,7 @@ unsafe fn public_walk(api: &Api) -> Vec<Seen> {
     let mut seen = Vec::new();
     // SAFETY: the caller holds the GIL; every new reference is released.
     unsafe {
-        with_errors_aside(api, || {
+        calling_interpreter(api, || {
             let mut frame = (api.thread_state_frame)((api.thread_state)().cast::<PyThreadState>());
             while !frame.is_null() {
                 if seen.len() < DEPTH {

@@ -7,7 +7,7 @@
 //!
 //! Allocations in the RAW domain are not walked: whoever makes one may hold a lock that ours then wait for.
 
-use crate::ffi::{Api, PyObject, PyThreadState, with_errors_aside};
+use crate::ffi::{Api, PyObject, PyThreadState, calling_interpreter};
 use crate::frame::{Frames, RawFrame, composed_key};
 
 /// # Safety
@@ -17,7 +17,7 @@ pub(crate) unsafe fn walk(api: &Api, state: *const u8, frames: &mut Frames) {
     // SAFETY: the caller holds the GIL. Each call returns a new reference or null, and each reference is released; the
     // code object stays alive because the frame that runs it does.
     unsafe {
-        with_errors_aside(api, || {
+        calling_interpreter(api, || {
             let collecting = (api.gc_disable)() == 1;
             let mut frame = (api.thread_state_frame)(state.cast_mut().cast::<PyThreadState>());
             while !frame.is_null() {

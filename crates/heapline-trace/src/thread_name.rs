@@ -8,7 +8,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::environment;
-use crate::ffi::{Api, PyObject, copy_string, with_errors_aside};
+use crate::ffi::{Api, PyObject, calling_interpreter, copy_string};
 use crate::frame::{self, Frames};
 use crate::layout::{Layout, read};
 
@@ -99,7 +99,7 @@ impl ThreadNamer {
                 return None;
             }
             let kind: *mut PyObject = read(object.cast_const().cast(), 8);
-            with_errors_aside(api, || {
+            calling_interpreter(api, || {
                 if !lookup(kind, self.attribute).is_null() {
                     return None;
                 }

@@ -10,7 +10,7 @@ use crate::block_table::{Block, Entry};
 use crate::domain::PYTHON;
 use crate::environment;
 use crate::errno::preserving_errno;
-use crate::ffi::{self, Api, PyObject, with_errors_aside};
+use crate::ffi::{self, Api, PyObject, calling_interpreter};
 use crate::hooks::{self, Caller};
 use crate::remote;
 use crate::thread_local;
@@ -54,7 +54,7 @@ pub(crate) unsafe extern "C" fn get(domain: c_uint, address: usize) -> *mut PyOb
     let Some(frames) = preserving_errno(|| frames(domain, address)) else { return answer };
     // SAFETY: the GIL is held, and the answer was a new reference.
     unsafe {
-        let found = with_errors_aside(environment.api, || tuple(environment.api, &frames));
+        let found = calling_interpreter(environment.api, || tuple(environment.api, &frames));
         if found.is_null() {
             return answer;
         }

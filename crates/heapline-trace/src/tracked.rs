@@ -283,7 +283,7 @@ pub(crate) fn book_end(domain: u32, address: usize) -> Option<()> {
 #[inline(never)]
 pub(crate) fn freed_inside(address: usize) {
     // SAFETY: the block is this thread's own.
-    if unsafe { (*thread_local::current()).inside } != thread_local::CALLING {
+    if address == 0 || unsafe { (*thread_local::current()).inside } != thread_local::CALLING {
         return;
     }
     preserving_errno(|| {
