@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use heapline_format::{Account, Counters};
+use heapline_format::{Account, Counters, Variance};
 
 use crate::block_table::{ACCOUNT_LIMIT, Block, Entry};
 use crate::domain::PYTHON;
@@ -396,8 +396,8 @@ pub unsafe fn stack_at(id: LayerId, address: usize) -> Option<Vec<(String, u32)>
     }
 }
 
-/// Bytes that are kept for what is live in a layer: 4 for each 16 bytes of its blocks, and the accounts of its stacks. 0 if
-/// it is not open.
+/// Bytes that are kept for what is live in a layer: the accounts of its stacks, and 4 for each 16 bytes of its blocks, or
+/// where samples are taken the table of all that are live. 0 if it is not open.
 ///
 /// # Safety
 /// The caller holds the GIL of the main interpreter.
@@ -407,14 +407,17 @@ pub unsafe fn layer_bytes(id: LayerId) -> u64 {
     const SLOT_BYTES: u64 = 4;
     const ACCOUNT_BYTES: u64 = (Account::BYTES + Counters::BYTES) as u64;
     // SAFETY: as the caller promises.
-    let Some((_, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
-    members(recorder, generation)
-        .filter(|counters| counters.live_count > 0)
-        .map(|counters| {
-            let granules = counters.live_bytes.div_ceil(GRANULE_BYTES).max(counters.live_count.into());
-            ACCOUNT_BYTES + granules * SLOT_BYTES
-        })
-        .sum()
+    let Some((session, recorder, generation)) = (unsafe { layer(id) }) else { return 0 };
+    let live = members(recorder, generation).filter(|counters| counters.live_count > 0);
+    if recorder.sampling.is_some() {
+        return live.count() as u64 * (ACCOUNT_BYTES + Variance::BYTES as u64)
+            + session.tracked.extent().1 as u64;
+    }
+    live.map(|counters| {
+        let granules = counters.live_bytes.div_ceil(GRANULE_BYTES).max(counters.live_count.into());
+        ACCOUNT_BYTES + granules * SLOT_BYTES
+    })
+    .sum()
 }
 
 /// The counters of the accounts that belong to a layer which began with this generation.

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::cost_meter::{CostMeter, Event, Time, Timing};
 use crate::recorder::Recorder;
 use crate::sample_filter;
+use crate::sampling_control::SamplingControl;
 use crate::weight::Weight;
 
 /// Bytes of live blocks for each byte of slots.
@@ -52,12 +53,14 @@ impl Recorder {
         self.accounts.layers.hold(Timing::Nothing);
     }
 
-    /// Does something that is measured whenever it is done, but in sampled recordings, which measure it elsewhere.
+    /// Does something that is measured whenever it is done.
     pub(crate) fn measured(&mut self, work: impl FnOnce(&mut Self)) {
-        let began = self.sampling.is_none().then(clock::work_ns);
+        let began = clock::work_ns();
         work(self);
-        if let Some(began) = began {
-            self.meter.took(clock::work_ns().saturating_sub(began));
+        let took_ns = clock::work_ns().saturating_sub(began);
+        match &mut self.sampling {
+            Some(sampling) => sampling.upkeep_took(took_ns),
+            None => self.meter.took(took_ns),
         }
     }
 
@@ -77,6 +80,11 @@ impl Recorder {
     /// Whether frees are.
     pub(crate) fn are_frees_timed(&self) -> bool {
         self.accounts.layers.held() != Timing::Nothing
+    }
+
+    /// What is measured by [`Self::measured`] has taken so long until now, if samples are taken.
+    pub(crate) fn upkeep_ns(&self) -> u64 {
+        self.sampling.as_ref().map_or(0, SamplingControl::upkeep_ns)
     }
 
     /// A sample was booked, or there was a look without one; it has taken so long, if that was measured.

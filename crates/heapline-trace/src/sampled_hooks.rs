@@ -19,7 +19,7 @@ use crate::ffi::Allocator;
 use crate::fork::SESSION;
 use crate::hooks::{self, Caller};
 use crate::installation::{ORIGINALS, original};
-use crate::recorder::Domain;
+use crate::recorder::{Domain, Recorder};
 use crate::sample::TakenSample;
 use crate::sample_filter;
 use crate::thread_local::{self, ThreadLocal};
@@ -253,22 +253,28 @@ fn finish<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, si
 
 /// Books a sample if there is one, and brings what depends on the time up to date.
 fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>, is_measured: bool) {
-    let began = is_measured.then(clock::work_ns);
+    let began =
+        is_measured.then(|| (clock::work_ns(), recorder().map_or(0, |recorder| recorder.upkeep_ns())));
     if let Some(weight) = weight {
         let domain = if DOMAIN == RAW { Domain::Raw } else { Domain::WithGil };
         tracked::book_with(domain, PYTHON, address, size, weight);
     }
-    let Some(environment) = environment::known() else { return };
-    if let Caller::Main(_) = hooks::raw_caller(environment) {
-        // SAFETY: a session ends only with the main GIL held, which this thread holds; it is not in the middle of the books.
-        if let Some(session) = unsafe { SESSION.load(Ordering::Acquire).as_ref() } {
-            // SAFETY: as above.
-            let recorder = unsafe { &mut *session.recorder.get() };
-            recorder.look();
-            let took = began.map(|began| clock::work_ns().saturating_sub(began));
-            recorder.sampling_took(took, weight);
-        }
+    if let Some(recorder) = recorder() {
+        recorder.look();
+        let took = began.map(|(began, upkeep)| {
+            // Upkeep is measured by itself.
+            let upkeep = recorder.upkeep_ns().saturating_sub(upkeep);
+            clock::work_ns().saturating_sub(began).saturating_sub(upkeep)
+        });
+        recorder.sampling_took(took, weight);
     }
+}
+
+/// The recorder, if there is one and the calling thread may use it. It is used for one thing after the other.
+fn recorder<'a>() -> Option<&'a mut Recorder> {
+    let Caller::Main(_) = hooks::raw_caller(environment::known()?) else { return None };
+    // SAFETY: a session ends only with the main GIL held, which this thread holds; it is not in the middle of the books.
+    unsafe { SESSION.load(Ordering::Acquire).as_ref().map(|session| &mut *session.recorder.get()) }
 }
 
 unsafe extern "C" fn free_slowly<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {

@@ -1,6 +1,7 @@
 //! What sampling costs, and how far apart samples are so that it costs no more than it may.
 //!
-//! The processor time that samples take is measured, of one in four. What the countdown takes of each allocation, and the filter of each free, is too
+//! The processor time that samples take is measured, of one in four, and that of *upkeep*, which depends on how much time
+//! has passed and not on how many samples there are, always. What the countdown takes of each allocation, and the filter of each free, is too
 //! short for that: it is estimated from the number of allocations, with [`PAIR_NS`].
 
 use std::io;
@@ -16,6 +17,10 @@ use crate::weight::Weight;
 /// What an allocation and its free take that are not sampled, in nanoseconds: 13 instructions, two jumps among them, and the
 /// look at a byte. A program of nothing but such pairs, of 34 ns each, takes 1 to 2 % longer.
 const PAIR_NS: f64 = 1.0;
+/// Times that the clock is read for a sample that is measured.
+const READS: u64 = 2;
+/// Times that it is read to see how long that takes.
+const CALIBRATION: u32 = 16;
 /// What the end of a sample takes, which is not measured.
 const SAMPLE_END_NS: u64 = 200;
 
@@ -43,8 +48,12 @@ pub(crate) struct SamplingControl {
     records: usize,
     options: Sampling,
     interval: u64,
+    /// What it takes to read the clock, in nanoseconds.
+    clock_ns: u64,
     /// What samples have taken, in nanoseconds.
     samples_ns: u64,
+    /// What upkeep has taken, in nanoseconds.
+    upkeep_ns: u64,
     /// Samples that were booked.
     samples: u64,
     /// Allocations, as estimated.
@@ -61,8 +70,8 @@ struct Cost {
     process: u64,
     /// Samples alone.
     samples: u64,
-    /// Everything else of ours.
-    pairs: u64,
+    /// Everything else of ours: countdowns and upkeep, which are the same however far samples are apart.
+    fixed: u64,
 }
 
 impl SamplingControl {
@@ -73,7 +82,9 @@ impl SamplingControl {
             records: 0,
             options,
             interval: options.interval,
+            clock_ns: clock_ns(),
             samples_ns: 0,
+            upkeep_ns: 0,
             samples: 0,
             allocated: 0,
             start_cpu_ns: clock::process_cpu_ns(),
@@ -90,7 +101,7 @@ impl SamplingControl {
     /// Parts with the capture's file, in a process that was forked or for owners that go on; costs begin anew.
     pub(crate) fn restart(&mut self, capture: &Capture) -> io::Result<()> {
         capture.detach_table(&mut self.space, self.records, Interval::BYTES)?;
-        (self.samples_ns, self.samples, self.allocated) = (0, 0, 0);
+        (self.samples_ns, self.upkeep_ns, self.samples, self.allocated) = (0, 0, 0, 0);
         // SAFETY: the header is mapped as long as the capture.
         unsafe { (*capture.header()).flags &= !OVERHEAD_FLAG };
         self.decided = Cost::default();
@@ -132,9 +143,22 @@ impl SamplingControl {
     /// A sample was booked, or there was a look without one. If it was measured, it stands for those that were not.
     pub(crate) fn took(&mut self, nanoseconds: Option<u64>, weight: Option<Weight>) {
         let end_ns = if weight.is_some() { SAMPLE_END_NS } else { 0 };
-        self.samples_ns += nanoseconds.unwrap_or(0) * u64::from(sampler::MEASURED) + end_ns;
+        let took_ns = nanoseconds.map_or(0, |seen| {
+            seen.saturating_sub(self.clock_ns) * u64::from(sampler::MEASURED) + READS * self.clock_ns
+        });
+        self.samples_ns += took_ns + end_ns;
         self.samples += u64::from(weight.is_some());
         self.allocated += weight.map_or(0, |weight| u64::from(weight.count));
+    }
+
+    /// Upkeep has taken so long.
+    pub(crate) fn upkeep_took(&mut self, nanoseconds: u64) {
+        self.upkeep_ns += nanoseconds;
+    }
+
+    /// What upkeep has taken until now.
+    pub(crate) fn upkeep_ns(&self) -> u64 {
+        self.upkeep_ns
     }
 
     fn cost(&self) -> Cost {
@@ -142,7 +166,7 @@ impl SamplingControl {
             count: self.samples,
             process: clock::process_cpu_ns().saturating_sub(self.start_cpu_ns),
             samples: self.samples_ns,
-            pairs: (self.allocated as f64 * PAIR_NS) as u64,
+            fixed: (self.allocated as f64 * PAIR_NS) as u64 + self.upkeep_ns,
         }
     }
 
@@ -152,7 +176,8 @@ impl SamplingControl {
         let header = capture.header();
         // SAFETY: the header is mapped as long as the capture.
         unsafe {
-            (*header).own_cpu_ns = cost.samples + cost.pairs;
+            // Whatever is estimated, it was a part of this.
+            (*header).own_cpu_ns = (cost.samples + cost.fixed).min(cost.process);
             (*header).process_cpu_ns = cost.process;
         }
         let Some(most) = self.options.most_overhead else { return };
@@ -165,7 +190,7 @@ impl SamplingControl {
             count,
             process: passed,
             samples: cost.samples - self.decided.samples,
-            pairs: cost.pairs - self.decided.pairs,
+            fixed: cost.fixed - self.decided.fixed,
         };
         self.decided = cost;
         let flag =
@@ -183,25 +208,35 @@ impl SamplingControl {
     }
 }
 
+/// What a measurement of nothing gives, in nanoseconds.
+fn clock_ns() -> u64 {
+    let read = || {
+        let began = clock::work_ns();
+        clock::work_ns().saturating_sub(began)
+    };
+    (0..CALIBRATION).map(|_| read()).min().unwrap_or(0)
+}
+
 /// The widest interval for those who asked for this one.
 fn widest(first: u64) -> u64 {
     first.saturating_mul(WIDEST_TIMES).min(sampler::WIDEST_INTERVAL)
 }
 
-/// Whether no interval keeps to what may be taken: countdowns alone take more, or samples do at the widest.
+/// Whether no interval keeps to what may be taken: what is fixed alone takes more, or samples do at the widest.
 fn is_out_of_reach(past: Cost, most: f64, interval: u64, first: u64) -> bool {
-    let program = past.process.saturating_sub(past.samples + past.pairs).max(1) as f64;
-    let (pairs, all) = (past.pairs as f64 / program, (past.pairs + past.samples) as f64 / program);
-    pairs > most || (interval >= widest(first) && all > most * TOO_DEAR)
+    let program = past.process.saturating_sub(past.samples + past.fixed).max(1) as f64;
+    let (fixed, all) = (past.fixed as f64 / program, (past.fixed + past.samples) as f64 / program);
+    fixed > most || (interval >= widest(first) && all > most * TOO_DEAR)
 }
 
 /// The interval that would have had samples take what they may. `most`: the largest share that everything may take; it is
 /// a share of what the program takes without us. `first`: the interval that was asked for.
 fn wanted(past: Cost, most: f64, interval: u64, first: u64, samples: usize) -> u64 {
-    let program = past.process.saturating_sub(past.samples + past.pairs).max(1) as f64;
-    let (pairs, taken) = (past.pairs as f64 / program, past.samples as f64 / program);
-    // Countdowns cannot be made cheaper; samples are left at least a quarter, so that there are any.
-    let may_take = (most - pairs).max(most / 4.0);
+    let program = past.process.saturating_sub(past.samples + past.fixed).max(1) as f64;
+    let (fixed, taken) = (past.fixed as f64 / program, past.samples as f64 / program);
+    // What is fixed cannot be made cheaper. Samples are left at least a quarter, so that there are any, and a quarter of
+    // what is fixed: fewer of them would spoil the profile and spare next to nothing.
+    let may_take = (most - fixed).max(most / 4.0).max(fixed / 4.0);
     let factor = taken / may_take;
     let narrowest = (first / NARROWEST_PART).max(2);
     match factor {
@@ -227,8 +262,8 @@ mod tests {
         (0..60)
             .map(|_| {
                 let samples = (bytes_per_second / interval as f64 * sample_ns) as u64;
-                let pairs = (bytes_per_second / 100.0 * PAIR_NS) as u64;
-                let past = Cost { count: 100, process: SECOND + samples + pairs, samples, pairs };
+                let fixed = (bytes_per_second / 100.0 * PAIR_NS) as u64;
+                let past = Cost { count: 100, process: SECOND + samples + fixed, samples, fixed };
                 interval = wanted(past, most, interval, first, 100);
                 interval
             })
@@ -259,12 +294,14 @@ mod tests {
 
     #[test]
     fn samples_are_taken_even_where_countdowns_take_too_much() {
-        let intervals = settle(5000.0, 3e9, 0.01);
-        let last = *intervals.last().expect("some");
-        assert!(
-            last < WIDEST_TIMES * (512 << 10) && share(5000.0, 3e9, last) - share(0.0, 3e9, last) < 0.003,
-            "{last}"
-        );
+        for rate in [1e9, 3e9] {
+            let intervals = settle(5000.0, rate, 0.01);
+            let last = *intervals.last().expect("some");
+            let countdowns = share(0.0, rate, last);
+            let samples = share(5000.0, rate, last) - countdowns;
+            assert!(last < 4 * (512 << 10) && samples > 0.0025 / 2.0, "{last}");
+            assert!(samples < countdowns / 3.0, "{last}");
+        }
     }
 
     #[test]
@@ -272,7 +309,7 @@ mod tests {
         let idle = Cost { process: SECOND, ..Cost::default() };
         assert_eq!(wanted(idle, 0.01, 2, 2, 0), 2);
         assert_eq!(wanted(idle, 0.01, 1000, 1000, MOST_SAMPLES), 1000);
-        let busy = Cost { count: 100, process: SECOND, samples: SECOND / 2, pairs: 0 };
+        let busy = Cost { count: 100, process: SECOND, samples: SECOND / 2, fixed: 0 };
         assert_eq!(
             wanted(busy, 0.01, sampler::WIDEST_INTERVAL, sampler::WIDEST_INTERVAL, 0),
             sampler::WIDEST_INTERVAL
@@ -282,7 +319,7 @@ mod tests {
     #[test]
     fn it_is_said_what_no_interval_can_keep_to() {
         let first = 512 << 10;
-        let cost = |samples, pairs| Cost { count: 100, process: 1000 + samples + pairs, samples, pairs };
+        let cost = |samples, fixed| Cost { count: 100, process: 1000 + samples + fixed, samples, fixed };
         assert!(is_out_of_reach(cost(0, 20), 0.01, first, first), "countdowns alone");
         assert!(!is_out_of_reach(cost(30, 5), 0.01, first, first), "a wider interval will do");
         assert!(is_out_of_reach(cost(30, 5), 0.01, first * WIDEST_TIMES, first), "there is none");
@@ -311,9 +348,9 @@ mod tests {
                 let each = rate / interval as f64;
                 let seconds = (ENOUGH_SAMPLES as f64 / each).clamp(0.2, 5.0);
                 let samples = (seconds * each * sample_ns * uniform(0.6, 1.4)) as u64;
-                let pairs = (seconds * rate / 100.0 * PAIR_NS * uniform(0.8, 1.2)) as u64;
-                let process = (seconds * SECOND as f64) as u64 + samples + pairs;
-                interval = wanted(Cost { count: 64, process, samples, pairs }, most, interval, first, 100);
+                let fixed = (seconds * rate / 100.0 * PAIR_NS * uniform(0.8, 1.2)) as u64;
+                let process = (seconds * SECOND as f64) as u64 + samples + fixed;
+                interval = wanted(Cost { count: 64, process, samples, fixed }, most, interval, first, 100);
                 seen.push(interval);
             }
             let settled = &seen[50..];

@@ -372,7 +372,10 @@ impl Recorder {
         // SAFETY: as the caller promises; the account comes from the tree.
         unsafe {
             let base = self.stack(api, &session.blocks, thread);
-            self.look_for(size);
+            // Frees look at the clock as well: with a birth at the time of the latest look, which may be an old one, temporary
+            // blocks would live longer. So they would if the look took a while: the second one is after that.
+            self.look_again();
+            self.look_again();
             let block = Block { account: base, size, birth: self.birth() };
             let mut desk = remote::desk();
             self.untracked(session, &mut desk, domain, address);

@@ -10,6 +10,8 @@ tiny = [bytes(60) for _ in range(100)]
 current, peak = tracemalloc.get_traced_memory()
 assert type(current) is type(peak) is int
 assert 16 << 20 <= current <= peak < 17 << 20, (current, peak)
+# Not by what samples count for: what they take themselves.
+assert 0 < tracemalloc.get_tracemalloc_memory() < 1 << 20
 print("memory")
 snapshot = tracemalloc.take_snapshot()
 statistics = snapshot.statistics("lineno")
