@@ -123,12 +123,17 @@ impl ThreadLocal {
 
     /// The countdown has run out with an allocation of so many bytes: its weight, if a mark lies on it.
     pub(crate) fn at_end_of_countdown(&mut self, size: usize) -> Option<Weight> {
-        let now = interval();
+        self.at_end_with(interval(), size)
+    }
+
+    /// The same with the interval that is in force.
+    fn at_end_with(&mut self, now: u64, size: usize) -> Option<Weight> {
         self.steps = self.steps.wrapping_add(1);
         if self.interval == 0 {
             self.seed();
             self.draw(now);
-            return self.count_down(size);
+            self.countdown = self.countdown.saturating_sub_unsigned(size as u64);
+            return if self.countdown >= 0 { None } else { self.at_end_with(now, size) };
         }
         let left = i128::from(self.countdown) + i128::from(self.beyond);
         let was = self.interval;

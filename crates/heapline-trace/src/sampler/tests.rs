@@ -65,6 +65,43 @@ fn chunks_do_not_change_what_is_sampled() {
     assert!((samples as f64 - mean).abs() < 5.0 * deviation, "{samples} samples of {mean}");
 }
 
+/// By how many standard errors the estimates for blocks of each size are off where the interval changes every few samples.
+/// `weighs_by_new`: by the mistake of weighing samples by the interval that is in force when they are taken.
+fn errors_where_intervals_change(weighs_by_new: bool) -> [f64; 4] {
+    let (sizes, intervals) = ([16_usize, 100, 700, 5000], [500_u64, 2000, 8000]);
+    let (mut local, mut changes) = (thread(5), thread(6));
+    let (mut off, mut variances) = ([0.0; 4], [0.0; 4]);
+    let (mut now, mut until) = (intervals[0], 0_i64);
+    for number in 0..2_000_000 {
+        let place = number % sizes.len();
+        let size = sizes[place];
+        until -= size as i64;
+        if until < 0 {
+            now = intervals[(changes.random() % intervals.len() as u64) as usize];
+            until = (changes.random() % (2 * now)) as i64;
+        }
+        off[place] -= size as f64;
+        local.countdown -= size as i64;
+        if local.countdown < 0
+            && let Some(weight) = local.at_end_with(now, size)
+        {
+            let weight = if weighs_by_new { Weight::sampled(size, now, changes.random()) } else { weight };
+            off[place] += weight.bytes as f64;
+            variances[place] += weight.bytes_variance(size);
+        }
+    }
+    [0, 1, 2, 3].map(|place| off[place] / f64::sqrt(variances[place]))
+}
+
+#[test]
+fn estimates_stay_right_when_the_interval_changes() {
+    // With these seeds; any others would be beyond 5 once in half a million times.
+    let right = errors_where_intervals_change(false);
+    assert!(right.iter().all(|error| error.abs() < 5.0), "{right:?}");
+    let wrong = errors_where_intervals_change(true);
+    assert!(wrong.iter().any(|error| error.abs() > 20.0), "{wrong:?}");
+}
+
 #[test]
 fn marks_are_never_infinitely_far() {
     let mut local = thread(3);
