@@ -112,9 +112,10 @@ def start(
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``ValueError`` if a bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a
-    recording is already going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot
-    be written, ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
+    Raises ``TypeError`` for values of other types (``512k`` and ``1%`` are for the command line), ``ValueError`` if a
+    bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a recording is already going on,
+    ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written, ``MemoryError`` if
+    the recorder's own memory cannot be had. Then nothing is recorded.
     """
 
 def stop() -> Snapshot:

@@ -110,7 +110,7 @@ pub(crate) fn start(
     exclude: Vec<String>,
     redact: bool,
     sampling_interval: Option<Bound<'_, PyAny>>,
-    max_overhead: Option<f64>,
+    max_overhead: Option<Bound<'_, PyAny>>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
@@ -119,7 +119,7 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
-    let sampling = sampling_option::of(sampling_interval.as_ref(), max_overhead)?;
+    let sampling = sampling_option::of(sampling_interval.as_ref(), max_overhead.as_ref())?;
     let mut meta = facts::collect(py, &facts::running_program(py)?)?;
     meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
     meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));

@@ -2,6 +2,8 @@
 
 use heapline_cli::Sampling;
 #[cfg(recordable)]
+#[cfg(recordable)]
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -10,7 +12,7 @@ use pyo3::prelude::*;
 #[cfg(recordable)]
 pub(crate) fn of(
     interval: Option<&Bound<'_, PyAny>>,
-    most_overhead: Option<f64>,
+    most_overhead: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Option<Sampling>> {
     let interval = interval
         .map(|interval| match interval.extract::<u64>() {
@@ -18,11 +20,32 @@ pub(crate) fn of(
             Err(error) if error.is_instance_of::<PyOverflowError>(interval.py()) => {
                 Ok(if interval.lt(0)? { 0 } else { u64::MAX })
             }
-            interval => interval,
+            read => read.map_err(|error| {
+                named(error, "sampling_interval must be an int of bytes, such as 512 * 1024", interval)
+            }),
+        })
+        .transpose()?;
+    let most_overhead = most_overhead
+        .map(|share| match share.extract::<f64>() {
+            Err(error) if error.is_instance_of::<PyOverflowError>(share.py()) => Ok(f64::INFINITY),
+            read => read.map_err(|error| {
+                named(error, "max_overhead must be a share of the time, such as 0.01 for 1 %", share)
+            }),
         })
         .transpose()?;
     Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])
         .map_err(PyValueError::new_err)
+/// The error for a value that is of another type than the argument: it says what to give, and what was given.
+#[cfg(recordable)]
+fn named(error: PyErr, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    match value.get_type().name() {
+        Ok(name) if error.is_instance_of::<PyTypeError>(value.py()) => {
+            PyTypeError::new_err(format!("{expected}, not {name}"))
+        }
+        _ => error,
+    }
+}
+
 }
 
 /// Arguments of `start` from what people write. See the stub.
