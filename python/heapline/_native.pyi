@@ -198,10 +198,16 @@ _RawFrames: TypeAlias = tuple[tuple[str, int], ...]
 _RawTrace: TypeAlias = tuple[int, int, _RawFrames, int]
 _FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None, bool]
 
-def _open_tracing(traceback_limit: int, filters: Sequence[tuple[bool, str, int | None, bool]]) -> None:
+def _open_tracing(
+    traceback_limit: int,
+    filters: Sequence[tuple[bool, str, int | None, bool]],
+    sampling_interval: int | None = None,
+    max_overhead: float | None = None,
+) -> None:
     """Open the layer of ``heapline.tracemalloc``, unless it is open.
 
-    Filters are inclusive or not, a pattern, a line and whether all frames are looked at.
+    Filters are inclusive or not, a pattern, a line and whether all frames are looked at. ``sampling_interval`` and
+    ``max_overhead`` are as of :func:`start`, and of no account where something else is recording.
     """
 
 def _close_tracing() -> None:

@@ -1,11 +1,9 @@
 //! How few blocks are recorded, as Python and the environment say it.
 
 use heapline_cli::Sampling;
-#[cfg(recordable)]
+use pyo3::exceptions::PyValueError;
 #[cfg(recordable)]
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
-use pyo3::exceptions::PyOverflowError;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// The same from Python's arguments; `None` for all.
@@ -35,6 +33,8 @@ pub(crate) fn of(
         .transpose()?;
     Sampling::new(interval, most_overhead, ["sampling_interval", "max_overhead"])
         .map_err(PyValueError::new_err)
+}
+
 /// The error for a value that is of another type than the argument: it says what to give, and what was given.
 #[cfg(recordable)]
 fn named(error: PyErr, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
@@ -46,8 +46,6 @@ fn named(error: PyErr, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     }
 }
 
-}
-
 /// Arguments of `start` from what people write. See the stub.
 #[pyfunction]
 #[pyo3(name = "_sampling_of")]
@@ -55,11 +53,16 @@ pub(crate) fn sampling_of(
     sample: Option<&str>,
     max_overhead: Option<&str>,
 ) -> PyResult<(Option<u64>, Option<f64>)> {
-    let named = |name: &'static str| move |reason| PyValueError::new_err(format!("{name}: {reason}"));
-    let interval = sample.map(heapline_cli::parse_bytes).transpose().map_err(named("HEAPLINE_SAMPLE"))?;
-    let overhead =
-        max_overhead.map(heapline_cli::parse_share).transpose().map_err(named("HEAPLINE_MAX_OVERHEAD"))?;
     let names = ["HEAPLINE_SAMPLE", "HEAPLINE_MAX_OVERHEAD"];
+    let mistake = |name: &str, value: &str, reason: String| {
+        PyValueError::new_err(format!("{name} cannot be '{value}': {reason}"))
+    };
+    let interval = sample
+        .map(|text| heapline_cli::parse_bytes(text).map_err(|reason| mistake(names[0], text, reason)))
+        .transpose()?;
+    let overhead = max_overhead
+        .map(|text| heapline_cli::parse_share(text).map_err(|reason| mistake(names[1], text, reason)))
+        .transpose()?;
     Sampling::new(interval, overhead, names).map_err(PyValueError::new_err)?;
     Ok((interval, overhead))
 }
