@@ -80,7 +80,7 @@ const _: () = {
     assert!(default.codes == 262_144 && default.string_bytes == 33_554_432);
 };
 
-/// Starts to record every allocation of this process. See the stub for arguments and errors.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/start"))]
 #[pyfunction]
 #[pyo3(signature = (
     output = None,
@@ -145,7 +145,7 @@ pub(crate) fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Ends the recording. See the stub for the result and errors.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/stop"))]
 #[pyfunction]
 pub(crate) fn stop(py: Python<'_>) -> PyResult<Snapshot> {
     if heapline_trace::is_tracing() && OWNED_BY_RUN.load(Ordering::Relaxed) {
@@ -159,7 +159,7 @@ pub(crate) fn stop(py: Python<'_>) -> PyResult<Snapshot> {
     Snapshot::from_image(py, &image)
 }
 
-/// The recording as it stands now; it goes on. See the stub for the result and errors.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/snapshot"))]
 #[pyfunction]
 pub(crate) fn snapshot(py: Python<'_>) -> PyResult<Snapshot> {
     // SAFETY: as in `begin`.
@@ -167,7 +167,7 @@ pub(crate) fn snapshot(py: Python<'_>) -> PyResult<Snapshot> {
     Snapshot::from_image(py, &image)
 }
 
-/// Whether a recording is going on in this process.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/is_tracing"))]
 #[pyfunction]
 pub(crate) fn is_tracing() -> bool {
     heapline_trace::is_tracing()
