@@ -112,9 +112,10 @@ def start(
     A recording that still goes on when the interpreter ends is stopped then, in order.
     Warns once (``RuntimeWarning``) where frames are read through the interpreter's public functions, which is slower.
 
-    Raises ``ValueError`` if a bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a
-    recording is already going on, ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot
-    be written, ``MemoryError`` if the recorder's own memory cannot be had. Then nothing is recorded.
+    Raises ``TypeError`` for values of other types (``512k`` and ``1%`` are for the command line), ``ValueError`` if a
+    bound or an interval is out of range or a pattern is no glob, ``TracingError`` if a recording is already going on,
+    ``UnsupportedError`` where nothing can be recorded, ``OSError`` if the capture cannot be written, ``MemoryError`` if
+    the recorder's own memory cannot be had. Then nothing is recorded.
     """
 
 def stop() -> Snapshot:
@@ -197,10 +198,16 @@ _RawFrames: TypeAlias = tuple[tuple[str, int], ...]
 _RawTrace: TypeAlias = tuple[int, int, _RawFrames, int]
 _FilterParts: TypeAlias = tuple[bool, bytes | None, int | None, bytes | None, bool, int | None, bool]
 
-def _open_tracing(traceback_limit: int, filters: Sequence[tuple[bool, str, int | None, bool]]) -> None:
+def _open_tracing(
+    traceback_limit: int,
+    filters: Sequence[tuple[bool, str, int | None, bool]],
+    sampling_interval: int | None = None,
+    max_overhead: float | None = None,
+) -> None:
     """Open the layer of ``heapline.tracemalloc``, unless it is open.
 
-    Filters are inclusive or not, a pattern, a line and whether all frames are looked at.
+    Filters are inclusive or not, a pattern, a line and whether all frames are looked at. ``sampling_interval`` and
+    ``max_overhead`` are as of :func:`start`, and of no account where something else is recording.
     """
 
 def _close_tracing() -> None:

@@ -42,13 +42,24 @@ class trace:  # a lower-case name, since it is used like a function
 
     ``output`` is the path of the capture; it is replaced if it is empty or a heapline capture. ``None`` keeps the
     recording in memory. ``include`` and ``exclude`` say what is recorded, ``redact`` what the capture tells, and
-    ``sampling_interval`` how few blocks are recorded, as for :func:`heapline.start`.
+    ``sampling_interval`` and ``max_overhead`` how few blocks are recorded, as for :func:`heapline.start`.
 
-    Raises :class:`TracingError` on entry if something else records already, :class:`UnsupportedError` where nothing can
-    be recorded, and ``OSError`` if the capture cannot be written (then nothing is recorded and nothing is run).
+    Raises on entry what that raises: :class:`TracingError` if something else records already,
+    :class:`UnsupportedError` where nothing can be recorded, ``OSError`` if the capture cannot be written, ``TypeError``
+    or ``ValueError`` for arguments without a meaning. Then nothing is recorded and nothing is run.
     """
 
-    __slots__ = ("_entered", "_exclude", "_include", "_interval", "_lock", "_output", "_redact", "_snapshot")
+    __slots__ = (
+        "_entered",
+        "_exclude",
+        "_include",
+        "_interval",
+        "_lock",
+        "_max_overhead",
+        "_output",
+        "_redact",
+        "_snapshot",
+    )
 
     def __init__(
         self,
@@ -58,12 +69,14 @@ class trace:  # a lower-case name, since it is used like a function
         exclude: "Sequence[str]" = (),
         redact: bool = False,
         sampling_interval: int | None = None,
+        max_overhead: float | None = None,
     ) -> None:
         self._output = output
         self._include = include
         self._exclude = exclude
         self._redact = redact
         self._interval = sampling_interval
+        self._max_overhead = max_overhead
         self._entered = 0
         self._lock = allocate_lock()
         self._snapshot: Snapshot | None = None
@@ -84,6 +97,7 @@ class trace:  # a lower-case name, since it is used like a function
                     exclude=self._exclude,
                     redact=self._redact,
                     sampling_interval=self._interval,
+                    max_overhead=self._max_overhead,
                 )
             self._entered += 1
         return self

@@ -103,9 +103,7 @@ def record(path: str) -> None:
     if place is not None:
         sys.path.insert(0, place)
     try:
-        interval, overhead = _native._sampling_of(
-            os.environ.get("HEAPLINE_SAMPLE") or None, os.environ.get("HEAPLINE_MAX_OVERHEAD") or None
-        )
+        interval, overhead = sampling()
         redact = os.environ.get("HEAPLINE_REDACT", "") not in ("", "0")
         heapline.start(path, redact=redact, sampling_interval=interval, max_overhead=overhead)
         _native._tell_if_spoilt()
@@ -114,6 +112,16 @@ def record(path: str) -> None:
             del sys.path[0]
         if not heapline.is_tracing():
             forget(path)
+
+
+def sampling() -> tuple[int | None, float | None]:
+    """How few blocks the environment asks for: ``sampling_interval`` and ``max_overhead`` of :func:`heapline.start`.
+
+    Raises ``ValueError`` if that has no meaning.
+    """
+    return _native._sampling_of(
+        os.environ.get("HEAPLINE_SAMPLE") or None, os.environ.get("HEAPLINE_MAX_OVERHEAD") or None
+    )
 
 
 def forget(path: str) -> None:
@@ -126,7 +134,9 @@ def trace(nframe: int | None) -> None:
     """Have ``tracemalloc`` mean ours, and trace."""
     from heapline import _stand_in
     from heapline import tracemalloc as ours
+    from heapline.tracemalloc import _recording
 
+    _recording.sampling = sampling()
     _stand_in.install(nframe)
     ours.start(1 if nframe is None else nframe)
 
@@ -154,9 +164,10 @@ def is_own_command() -> bool:
 
 
 def tell(text: str) -> None:
-    """One line on standard error, if there is one."""
+    """One line on standard error, if there is one. What a terminal would obey is not in it."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
     try:
         if sys.stderr is not None:
-            print("heapline:", " ".join(text.split()), file=sys.stderr, flush=True)
+            print("heapline:", line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass

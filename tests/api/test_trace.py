@@ -65,6 +65,22 @@ def test_function(tmp_path: Path) -> None:
     assert heapline.load(tmp_path / "out.heapline").process.finished
 
 
+def test_samples() -> None:
+    with heapline.trace(sampling_interval=64 << 10, max_overhead=0.02) as recording:
+        pass
+    sampling = recording.snapshot.sampling
+    assert sampling is not None
+    assert (sampling.intervals, sampling.max_overhead) == ([(0, 64 << 10)], 0.02)
+    for share in (0.0, 1.0):
+        refused = heapline.trace(max_overhead=share)
+        with pytest.raises(ValueError, match=r"^max_overhead must be above 0"), refused:
+            pytest.fail("was run")
+    # Whatever `start` can be asked for, but for bounds of the recorder's own tables.
+    own = set(inspect.signature(heapline.trace).parameters)
+    bounds = {"max_nodes", "fold_after_nodes", "max_codes", "max_string_bytes"}
+    assert own == set(inspect.signature(heapline.start).parameters) - bounds
+
+
 def test_method() -> None:
     class Counter:
         value = 1

@@ -1,8 +1,14 @@
-"""What an exact recording says of its own cost: an estimate, from timed events, which leave the books right."""
+"""What recordings say of their own cost.
+
+That of an exact one is an estimate, from timed events, which leave the books right.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import heapline
+import pytest
 
 Execute = Callable[..., Any]
 
@@ -117,3 +123,25 @@ assert ROUNDS <= row.allocated_count <= ROUNDS + 2, row.allocated_count
 """
     finished = run_plainly([script(source)])
     assert finished.status == 0, finished.err.decode()
+
+
+@pytest.mark.parametrize("options", [[], ["--sample", "512k"]], ids=["exact", "sampled"])
+def test_the_shortest_run_says_what_it_took(
+    run_recorded: Execute, script: Callable[[str], Path], report: Callable[..., Any], options: list[str]
+) -> None:
+    finished = run_recorded([script("kept = bytes(1 << 20)")], options=options)
+    assert (finished.status, finished.err.count(b"recorder's own cost: ")) == (0, 1)
+    assert b" of memory\n" in finished.err
+    cost = finished.snapshot().recorder_cost
+    assert 0 < cost.bytes < 10_000_000
+    assert cost.process_cpu_ns > 0
+
+
+@pytest.mark.parametrize("interval", [None, 64 << 20], ids=["exact", "sampled"])
+def test_a_recording_of_nothing_says_what_it_took(interval: int | None) -> None:
+    heapline.start(sampling_interval=interval)
+    costs = [heapline.snapshot().recorder_cost, heapline.stop().recorder_cost]
+    for cost in costs:
+        assert cost.bytes is not None
+        assert cost.process_cpu_ns is not None
+        assert (cost.cpu_ns is None) == (interval is not None), "there is nothing to measure without a sample"

@@ -8,6 +8,7 @@ held to six of their standard errors, beyond which they are once in 5e8 times; t
 import runpy
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ start: Callable[..., None] = heapline.start
 
 INTERVAL_MISTAKE = "must be from 1 byte, which records every allocation, to 67108864 (64 MiB)"
 BYTES_MISTAKE = "give bytes, such as 512k, 1M or 65536"
+INTERVAL_TYPE = "sampling_interval must be an int of bytes, such as 512 * 1024"
+SHARE_TYPE = "max_overhead must be a share of the time, such as 0.01 for 1 %"
 SHARE_MISTAKE = "give a share of the program's time, such as 1%"
 
 
@@ -105,12 +108,35 @@ def test_shares_out_of_range_are_refused(share: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"sampling_interval": "512k"}, {"sampling_interval": 512.0}, {"max_overhead": "1%"}]
+    ("wishes", "mistake"),
+    [
+        ({"sampling_interval": "512k"}, f"{INTERVAL_TYPE}, not str"),
+        ({"sampling_interval": 512.0}, f"{INTERVAL_TYPE}, not float"),
+        ({"max_overhead": "1%"}, f"{SHARE_TYPE}, not str"),
+        ({"max_overhead": [0.01]}, f"{SHARE_TYPE}, not list"),
+    ],
 )
-def test_arguments_of_another_type_are_refused(wishes: dict[str, Any]) -> None:
-    with pytest.raises(TypeError):
-        start(**wishes)
+@pytest.mark.parametrize("face", [heapline.start, lambda **wishes: heapline.trace(**wishes).__enter__()])
+def test_arguments_of_another_type_are_refused_by_name(
+    face: Callable[..., Any], wishes: dict[str, Any], mistake: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        face(**wishes)
+    assert str(caught.value) == mistake
     assert not heapline.is_tracing()
+
+
+def test_numbers_of_other_types_are_taken() -> None:
+    class Kilobytes:
+        def __index__(self) -> int:
+            return 1024
+
+    with pytest.raises(ValueError, match=r"^max_overhead must be above 0 and below 100 %$"):
+        start(max_overhead=10**400)
+    start(sampling_interval=Kilobytes(), max_overhead=Fraction(1, 100))
+    sampling = heapline.stop().sampling
+    assert sampling is not None
+    assert (sampling.intervals[0][1], sampling.max_overhead) == (1024, 0.01)
 
 
 def test_exact_recordings_have_no_share() -> None:

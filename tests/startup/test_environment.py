@@ -168,6 +168,67 @@ def test_tracemalloc_is_ours_from_the_start(
     assert captures(work) == []
 
 
+SAMPLED = """
+import tracemalloc
+for _ in range(2):
+    kept = [bytes(1000) for _ in range(4000)]
+    (row,) = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, __file__, 4)]).statistics("filename")
+    found = [tracemalloc.get_object_traceback(value) for value in kept]
+    print(row.size, row.count, sum(traceback is not None for traceback in found))
+    # A program that traces by itself has samples taken as well.
+    tracemalloc.stop()
+    tracemalloc.start()
+"""
+
+
+@pytest.mark.parametrize("value", ["tracemalloc", "tracemalloc:9"])
+@pytest.mark.parametrize("interpreter", [[], ["-X", "tracemalloc"]], ids=["new", "taken over"])
+def test_tracemalloc_takes_samples_where_they_are_asked_for(
+    run_plainly: Execute, script: Callable[[str], Path], value: str, interpreter: list[str]
+) -> None:
+    environment = {"HEAPLINE": value, "HEAPLINE_SAMPLE": "4k", "HEAPLINE_SEED": "1"}
+    finished = run_plainly([script(SAMPLED)], interpreter=interpreter, environment=environment)
+    assert (finished.status, finished.err) == (0, b"")
+    lines = finished.out.decode().splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        size, count, found = map(int, line.split())
+        assert 3_000_000 < size < 5_000_000
+        assert 3000 < count < 5000
+        # About every fifth.
+        assert 400 < found < 1600
+
+
+@pytest.mark.parametrize("environment", [{"HEAPLINE_SAMPLE": "1"}, {"HEAPLINE_SAMPLE": ""}])
+def test_tracemalloc_traces_all_otherwise(
+    run_plainly: Execute, script: Callable[[str], Path], environment: dict[str, str]
+) -> None:
+    finished = run_plainly([script(SAMPLED)], environment={"HEAPLINE": "tracemalloc", **environment})
+    assert (finished.status, finished.err) == (0, b"")
+    assert [line.split()[2] for line in finished.out.decode().splitlines()] == ["4000", "4000"]
+
+
+@pytest.mark.parametrize("heapline", ["1", "tracemalloc"])
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("SAMPLE", "512q", "cannot be '512q': give bytes, such as 512k, 1M or 65536"),
+        ("SAMPLE", "5\x1b[31mk", "cannot be '5?[31mk': give bytes, such as 512k, 1M or 65536"),
+        ("SAMPLE", "1G", "must be from 1 byte, which records every allocation, to 67108864 (64 MiB)"),
+        ("MAX_OVERHEAD", "0.01", "cannot be '0.01': give a share of the program's time, such as 1%"),
+    ],
+)
+def test_samples_that_cannot_be_are_told_and_the_program_runs(
+    run_plainly: Execute, work: Path, heapline: str, name: str, value: str, why: str
+) -> None:
+    program = "import tracemalloc; print(tracemalloc.__name__, tracemalloc.is_tracing())"
+    finished = run_plainly(["-c", program], environment={"HEAPLINE": heapline, f"HEAPLINE_{name}": value})
+    assert (finished.status, finished.out) == (0, b"tracemalloc False\n")
+    told = f"heapline: HEAPLINE={heapline}: HEAPLINE_{name} {why}; the program runs unrecorded\n"
+    assert finished.err.decode() == told
+    assert captures(work) == []
+
+
 def test_the_file_stands_where_python_looks_for_it() -> None:
     """And nothing but one line that asks for the variable first."""
     path = Path(heapline.__file__).parents[1] / "heapline.pth"

@@ -115,6 +115,17 @@ pub fn duration(nanoseconds: u64) -> String {
     }
 }
 
+/// Processor time, of which the clock is finer than that of the recorder: `<1 ms`, `8 ms`, and from 10 ms on as
+/// [`duration`].
+#[must_use]
+pub fn cpu_time(nanoseconds: u64) -> String {
+    match nanoseconds {
+        ..1_000_000 => "<1 ms".to_owned(),
+        1_000_000..10_000_000 => format!("{} ms", rounded(nanoseconds, 1_000_000)),
+        _ => duration(nanoseconds),
+    }
+}
+
 /// A time at which one stretch ends and the next begins, so that short ones can be told apart: `0`, `8 ms`, `2.48 s`,
 /// and from 10 s on as [`duration`].
 #[must_use]
@@ -251,6 +262,21 @@ mod tests {
         assert_eq!(count(41_203_117), "41,203,117");
         assert_eq!(counted(1, "block", "blocks"), "1 block");
         assert_eq!(counted(0, "block", "blocks"), "0 blocks");
+    }
+
+    #[test]
+    fn processor_time_is_finer_than_the_recorders_clock() {
+        for (nanoseconds, text) in [
+            (0, "<1 ms"),
+            (999_999, "<1 ms"),
+            (1_000_000, "1 ms"),
+            (9_499_999, "9 ms"),
+            (9_999_999, "10 ms"),
+            (10_000_000, "10 ms"),
+            (1_234_000_000, "1.2 s"),
+        ] {
+            assert_eq!(cpu_time(nanoseconds), text);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Nothing is measured or computed here. Every class wraps one type of `heapline-analyze`, every function one of
 //! `heapline-trace` or `heapline-cli`; errors become exceptions in [`error`] and nowhere else. The stub
-//! `python/heapline/_native.pyi` documents the same names for type checkers, and stubtest keeps the two together.
+//! `python/heapline/_native.pyi` documents the same names for type checkers, and stubtest keeps the two together; long
+//! docstrings are taken out of it (`build.rs`).
 
 use pyo3::prelude::*;
 

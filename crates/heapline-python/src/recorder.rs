@@ -80,7 +80,7 @@ const _: () = {
     assert!(default.codes == 262_144 && default.string_bytes == 33_554_432);
 };
 
-/// Starts to record every allocation of this process. See the stub for arguments and errors.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/start"))]
 #[pyfunction]
 #[pyo3(signature = (
     output = None,
@@ -110,7 +110,7 @@ pub(crate) fn start(
     exclude: Vec<String>,
     redact: bool,
     sampling_interval: Option<Bound<'_, PyAny>>,
-    max_overhead: Option<f64>,
+    max_overhead: Option<Bound<'_, PyAny>>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,
@@ -119,7 +119,7 @@ pub(crate) fn start(
     let limits =
         Limits { nodes: max_nodes, fold_after_nodes, codes: max_codes, string_bytes: max_string_bytes };
     limits.check().map_err(PyValueError::new_err)?;
-    let sampling = sampling_option::of(sampling_interval.as_ref(), max_overhead)?;
+    let sampling = sampling_option::of(sampling_interval.as_ref(), max_overhead.as_ref())?;
     let mut meta = facts::collect(py, &facts::running_program(py)?)?;
     meta.extend(include.iter().map(|glob| (MetaKey::Recorded, glob.clone())));
     meta.extend(exclude.iter().map(|glob| (MetaKey::Recorded, format!("!{glob}"))));
@@ -145,7 +145,7 @@ pub(crate) fn warn_of_slow_frames(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Ends the recording. See the stub for the result and errors.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/stop"))]
 #[pyfunction]
 pub(crate) fn stop(py: Python<'_>) -> PyResult<Snapshot> {
     if heapline_trace::is_tracing() && OWNED_BY_RUN.load(Ordering::Relaxed) {
@@ -159,7 +159,7 @@ pub(crate) fn stop(py: Python<'_>) -> PyResult<Snapshot> {
     Snapshot::from_image(py, &image)
 }
 
-/// The recording as it stands now; it goes on. See the stub for the result and errors.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/snapshot"))]
 #[pyfunction]
 pub(crate) fn snapshot(py: Python<'_>) -> PyResult<Snapshot> {
     // SAFETY: as in `begin`.
@@ -167,7 +167,7 @@ pub(crate) fn snapshot(py: Python<'_>) -> PyResult<Snapshot> {
     Snapshot::from_image(py, &image)
 }
 
-/// Whether a recording is going on in this process.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/is_tracing"))]
 #[pyfunction]
 pub(crate) fn is_tracing() -> bool {
     heapline_trace::is_tracing()

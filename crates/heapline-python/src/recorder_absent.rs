@@ -40,7 +40,7 @@ pub(crate) fn start(
     exclude: Vec<String>,
     redact: bool,
     sampling_interval: Option<Bound<'_, PyAny>>,
-    max_overhead: Option<f64>,
+    max_overhead: Option<Bound<'_, PyAny>>,
     max_nodes: usize,
     fold_after_nodes: usize,
     max_codes: usize,

@@ -40,12 +40,12 @@ pub(crate) fn options(output: Option<PathBuf>, facts: &[(MetaKey, String)], wish
         }),
     });
     let meta = if redact { Redaction::facts(facts) } else { facts.to_vec() };
-    let sampling = sampling.map(|Sampling { interval, most_overhead }| heapline_trace::Sampling {
-        interval,
-        most_overhead,
-        seed: seed(),
-    });
-    Options { output, meta, limits, jit, filter, file_names, sampling }
+    Options { output, meta, limits, jit, filter, file_names, sampling: sampling.map(self::sampling) }
+}
+
+/// How blocks are sampled, in the recorder's terms.
+pub(crate) fn sampling(Sampling { interval, most_overhead }: Sampling) -> heapline_trace::Sampling {
+    heapline_trace::Sampling { interval, most_overhead, seed: seed() }
 }
 
 /// For tests: `HEAPLINE_SEED` has samples be the same each time.

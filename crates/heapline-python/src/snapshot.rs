@@ -87,7 +87,7 @@ impl Snapshot {
         self.inner.losses().iter().map(Loss::new).collect()
     }
 
-    /// Sums allocations by group, largest first. See the stub for the arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.statistics"))]
     #[pyo3(signature = (by = "line", order = "live", *, include = Vec::new(), exclude = Vec::new(), top = None))]
     #[pyo3(text_signature = "($self, by='line', order='live', *, include=(), exclude=(), top=None)")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -106,8 +106,7 @@ impl Snapshot {
         Ok(statistics.into_iter().map(|statistic| Statistic::new(&self.inner, statistic)).collect())
     }
 
-    /// Compares this snapshot with an earlier one, group by group, the greatest change first. See the stub for the
-    /// arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.diff"))]
     #[pyo3(signature = (before, by = "line", order = "live", *, include = Vec::new(), exclude = Vec::new(), top = None))]
     #[pyo3(text_signature = "($self, before, by='line', order='live', *, include=(), exclude=(), top=None)")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -129,7 +128,7 @@ impl Snapshot {
         Ok(differences.iter().map(|row| Difference::new(before, &self.inner, row, order)).collect())
     }
 
-    /// How the memory of the whole process went over time.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.timeline"))]
     #[pyo3(signature = (most = None))]
     fn timeline(&self, py: Python<'_>, most: Option<usize>) -> PyResult<Timeline> {
         match most {
@@ -139,7 +138,7 @@ impl Snapshot {
         }
     }
 
-    /// What was live at a time, by group. See the stub for the arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.live_at"))]
     #[pyo3(signature = (time, by = "line", *, include = Vec::new(), exclude = Vec::new(), top = None))]
     #[pyo3(text_signature = "($self, time, by='line', *, include=(), exclude=(), top=None)")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -157,7 +156,7 @@ impl Snapshot {
         Growth::new(time.py(), &self.inner, &growth, top)
     }
 
-    /// How live memory changed between two times, by group. See the stub for the arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.growth"))]
     #[pyo3(signature = (between, by = "line", *, include = Vec::new(), exclude = Vec::new(), top = None))]
     #[pyo3(text_signature = "($self, between, by='line', *, include=(), exclude=(), top=None)")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -176,7 +175,7 @@ impl Snapshot {
         Growth::new(py, &self.inner, &growth, top)
     }
 
-    /// What was allocated between two times and is still live, by group. See the stub for the arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.born"))]
     #[pyo3(signature = (between, by = "line", *, include = Vec::new(), exclude = Vec::new(), top = None))]
     #[pyo3(text_signature = "($self, between, by='line', *, include=(), exclude=(), top=None)")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -195,7 +194,7 @@ impl Snapshot {
         Growth::new(py, &self.inner, &born, top)
     }
 
-    /// How old is what is live, with the biggest group of each age. See the stub for the arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.ages"))]
     #[pyo3(signature = (by = "line", *, include = Vec::new(), exclude = Vec::new()))]
     #[pyo3(text_signature = "($self, by='line', *, include=(), exclude=())")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -205,7 +204,7 @@ impl Snapshot {
         Ages::new(py, &self.inner, &ages)
     }
 
-    /// What will become of each group's memory, growing ones first. See the stub for the arguments.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.trends"))]
     #[pyo3(signature = (by = "line", *, include = Vec::new(), exclude = Vec::new()))]
     #[pyo3(text_signature = "($self, by='line', *, include=(), exclude=())")]
     #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned lists")]
@@ -221,7 +220,7 @@ impl Snapshot {
         Ok(trends.all().into_iter().map(|(group, trend)| Trend::new(&self.inner, group, trend)).collect())
     }
 
-    /// Who called the code that a statistic stands for when it allocated, as a tree.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.callers"))]
     #[pyo3(signature = (statistic, order = "live", *, include = Vec::new(), exclude = Vec::new(),
                         max_depth = 64, min_share = 0.001))]
     #[pyo3(
@@ -245,7 +244,7 @@ impl Snapshot {
         Ok(CallTree::new(tree, *order))
     }
 
-    /// What the code that a statistic stands for, and all that it called, allocated, as a tree.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.callees"))]
     #[pyo3(signature = (statistic, order = "live", *, include = Vec::new(), exclude = Vec::new(),
                         max_depth = 64, min_share = 0.001))]
     #[pyo3(
@@ -269,7 +268,7 @@ impl Snapshot {
         Ok(CallTree::new(tree, *order))
     }
 
-    /// The report that `heapline report` prints, as text without colour.
+    #[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/Snapshot.report"))]
     #[pyo3(signature = (by = "line", order = "high-water-mark", *, include = Vec::new(), exclude = Vec::new(),
                         top = None, width = 80))]
     #[pyo3(
@@ -333,7 +332,7 @@ impl Snapshot {
     }
 }
 
-/// Reads a capture. Works on every platform; the program that made it is not needed.
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/docstrings/load"))]
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "arguments arrive from Python as owned paths")]
 pub(crate) fn load(py: Python<'_>, path: PathBuf) -> PyResult<Snapshot> {

@@ -16,6 +16,7 @@ use crate::facts;
 use crate::interpreter;
 use crate::recorder;
 use crate::recording;
+use crate::sampling_option;
 use crate::traces::LazyTraces;
 
 /// The layer of the module.
@@ -47,16 +48,21 @@ fn layer() -> Option<LayerId> {
 /// A filter that decides what is recorded: inclusive, file name pattern, line, all frames.
 type RecordingFilter = (bool, String, Option<u32>, bool);
 
-/// Opens the layer, unless one is open. The limit is at least 1.
+/// Opens the layer, unless one is open. The limit is at least 1. How few blocks are recorded counts where nothing else is
+/// recording; it is as of `heapline.start`.
 #[pyfunction]
+#[pyo3(signature = (traceback_limit, filters, sampling_interval = None, max_overhead = None))]
 pub(crate) fn _open_tracing(
     py: Python<'_>,
     traceback_limit: u32,
     filters: Vec<RecordingFilter>,
+    sampling_interval: Option<&Bound<'_, PyAny>>,
+    max_overhead: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     if layer().is_some() {
         return Ok(());
     }
+    let sampling = sampling_option::of(sampling_interval, max_overhead)?;
     let meta = facts::collect(py, &facts::running_program(py)?)?;
     let jit = interpreter::has_jit(py);
     recorder::stop_at_exit(py)?;
@@ -73,7 +79,7 @@ pub(crate) fn _open_tracing(
         jit,
         filter,
         file_names: None,
-        sampling: None,
+        sampling: sampling.map(recording::sampling),
     };
     // SAFETY: the token shows that the GIL is held; it is the main interpreter's, because an extension module of PyO3's
     // loads in no other. A Python function is calling.

@@ -9,11 +9,14 @@ use crate::traces::LazyTraces;
 
 /// Always raises `UnsupportedError` on this platform.
 #[pyfunction]
+#[pyo3(signature = (traceback_limit, filters, sampling_interval = None, max_overhead = None))]
 pub(crate) fn _open_tracing(
     traceback_limit: u32,
     filters: Vec<(bool, String, Option<u32>, bool)>,
+    sampling_interval: Option<&Bound<'_, PyAny>>,
+    max_overhead: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let _ = (traceback_limit, filters);
+    let _ = (traceback_limit, filters, sampling_interval, max_overhead);
     Err(UnsupportedError::new_err(REASON))
 }
 

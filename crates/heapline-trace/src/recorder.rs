@@ -399,7 +399,8 @@ impl Recorder {
         let elapsed = unsafe { (*self.tree.capture.header()).now_ns };
         let sum = if ended { History::finish } else { History::sum_ages };
         self.measured(|recorder| sum(&mut recorder.history, &mut recorder.tree, blocks, elapsed));
-        self.note_own_time();
+        // The latest note may be older than that by a tick; a run that is shorter than one has none.
+        self.note_cost(blocks, elapsed);
     }
 
     /// If the map of the capture has failed the recording ends here: hooks pass everything through.

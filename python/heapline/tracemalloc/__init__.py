@@ -33,12 +33,12 @@ from heapline._native import (
     get_tracemalloc_memory,
     reset_peak,
 )
+from heapline.tracemalloc import _recording
 from heapline.tracemalloc._filter import BaseFilter, DomainFilter, Filter
 from heapline.tracemalloc._filter import normalize_filename as _normalize_filename
 from heapline.tracemalloc._frame import Frame, Trace, Traceback, _Traces
 from heapline.tracemalloc._marker import MarkerFilter
 from heapline.tracemalloc._noise import NOISE_FILTERS
-from heapline.tracemalloc._recording import recording_filters as _recording_filters
 from heapline.tracemalloc._snapshot import Snapshot
 from heapline.tracemalloc._statistic import (
     Differences,
@@ -111,9 +111,9 @@ def start(nframe: int = 1, all_threads: bool = True, *, filters: Iterable[BaseFi
         raise ValueError(f"the number of frames must be in range [1; {_MOST_FRAMES}]")
     if not all_threads:
         raise ValueError("all_threads cannot be false: the allocations of all threads are traced")
-    wanted = _recording_filters(filters, stacklevel=2)
+    wanted = _recording.recording_filters(filters, stacklevel=2)
     if not is_tracing():
-        _native._open_tracing(frames, wanted)
+        _native._open_tracing(frames, wanted, *_recording.sampling)
 
 
 def stop() -> None:

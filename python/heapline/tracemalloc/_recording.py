@@ -1,10 +1,16 @@
-"""Filters that decide what is recorded at all."""
+"""What decides which blocks are recorded at all: filters, and how few of them are sampled."""
 
 import warnings
 from collections.abc import Iterable
 
 from heapline import tracemalloc as face
 from heapline.tracemalloc._filter import LARGEST, BaseFilter, Filter, is_number
+
+sampling: tuple[int | None, float | None] = (None, None)
+"""``sampling_interval`` and ``max_overhead`` of :func:`heapline.start`, for tracings where nothing else records.
+
+``HEAPLINE=tracemalloc`` sets it, for the whole life of the process.
+"""
 
 
 def recording_filters(

@@ -1,21 +1,40 @@
 //! What ran, how it was recorded, what was lost, and the numbers of the process as a whole.
 
-use heapline_analyze::{CpuBasis, Process, RecorderCost, Samples, Sampling, Snapshot, Status, Totals};
+use heapline_analyze::{CpuBasis, Process, Samples, Sampling, Snapshot, Status, Totals};
 
 use crate::number;
 use crate::page::{self, Page, Span, Style};
 use crate::report::{margin, sparkline};
 use crate::shorten;
 
+/// A share of less processor time than this means nothing: starting and stopping are most of it.
+const SHORT_CPU_NS: u64 = 10_000_000;
+/// Of less than this there is nothing to be a part of.
+const NO_CPU_NS: u64 = 1_000_000;
+/// One sample in four is measured: with fewer than these next to nothing is known of what they take.
+const ENOUGH_SAMPLES: u64 = 16;
+
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
     write_recording(page, "heapline:", snapshot);
+    let process = snapshot.process();
     if snapshot.totals().allocated_count == 0 {
-        let text = "nothing to show: no allocation of Python memory was recorded in this process \
-                    (other processes that it started are not in this capture)";
-        page.paragraph(Style::Plain, text, 2);
+        let why = match process.sampling.samples() {
+            None => "no allocation of Python memory was recorded in this process".to_owned(),
+            Some(samples) => {
+                let most = number::bytes_rounded(samples.most_unseen_bytes());
+                format!(
+                    "no block was sampled; with 95 % confidence this process allocated less than {most} of \
+                     Python memory"
+                )
+            }
+        };
+        let text =
+            format!("nothing to show: {why} (other processes that it started are not in this capture)");
+        page.paragraph(Style::Plain, &text, 2);
+        write_cost(page, process);
     } else {
         write_totals(page, snapshot);
-        write_cost(page, &snapshot.process().recorder_cost);
+        write_cost(page, process);
         sparkline::write(page, snapshot);
     }
 }
@@ -118,28 +137,48 @@ fn write_samples(page: &mut Page, samples: &Samples) {
     }
 }
 
-/// `recorder's own cost: 12 ms of 1.2 s of CPU time (1.0 %), 3.2 MB of memory`, as far as the capture knows. Of an exact
+/// `recorder's own cost: 12 ms of 1.2 s CPU time (1.0 %), 3.2 MB of memory`, as far as the capture knows. Of an exact
 /// recording the time is `about 310 ms of 1.2 s CPU time (26 %)`: not more is known of it.
-fn write_cost(page: &mut Page, cost: &RecorderCost) {
-    let cpu = cost.cpu_ns.map(|cpu_ns| {
-        let (about, digits) = match cost.cpu_basis {
-            Some(CpuBasis::Bursts) => ("about ", 0),
-            _ => ("", 1),
-        };
-        let own = format!("{about}{}", number::duration(cpu_ns));
-        match (cost.process_cpu_ns, cost.share()) {
-            (Some(process_cpu_ns), Some(share)) => {
-                let process = number::duration(process_cpu_ns);
-                format!("{own} of {process} CPU time ({:.digits$} %)", share * 100.0)
-            }
-            _ => format!("{own} CPU time"),
-        }
-    });
+fn write_cost(page: &mut Page, process: &Process) {
+    let cost = &process.recorder_cost;
     let memory = cost.bytes.map(|bytes| format!("{} of memory", number::bytes(bytes)));
-    let parts: Vec<String> = [cpu, memory].into_iter().flatten().collect();
-    if !parts.is_empty() {
-        page.paragraph(Style::Plain, &format!("recorder's own cost: {}", parts.join(", ")), 2);
-    }
+    let text = match (cpu(process), memory) {
+        (Some(cpu), Some(memory)) => format!("{cpu}, {memory}"),
+        (Some(cpu), None) => cpu,
+        (None, Some(memory)) => format!("CPU time not measured, {memory}"),
+        // Killed before the recorder first looked at it.
+        (None, None) if process.status == Status::Recording => "not measured yet".to_owned(),
+        (None, None) => return,
+    };
+    page.paragraph(Style::Plain, &format!("recorder's own cost: {text}"), 2);
+}
+
+/// The recorder's part of the processor time. A share stands only where the run was long enough to have one.
+fn cpu(process: &Process) -> Option<String> {
+    let cost = &process.recorder_cost;
+    let samples = process.sampling.samples().map(|samples| samples.sample_count);
+    let Some(cpu_ns) = cost.cpu_ns else {
+        // There was a look, and nothing to measure.
+        return (samples == Some(0) && cost.process_cpu_ns.is_some())
+            .then(|| "CPU time not measured (no samples)".to_owned());
+    };
+    let has_enough = samples.is_none_or(|samples| samples >= ENOUGH_SAMPLES);
+    let is_rough = cost.cpu_basis == Some(CpuBasis::Bursts) || !has_enough;
+    let own = match number::cpu_time(cpu_ns) {
+        own if is_rough && !own.starts_with('<') => format!("about {own}"),
+        own => own,
+    };
+    let Some(process_cpu_ns) = cost.process_cpu_ns.filter(|process| *process >= NO_CPU_NS) else {
+        return Some(format!("{own} CPU time"));
+    };
+    let of_process = format!("{own} of {} CPU time", number::cpu_time(process_cpu_ns));
+    let digits = if cost.cpu_basis == Some(CpuBasis::Bursts) { 0 } else { 1 };
+    Some(match cost.share() {
+        Some(share) if has_enough && process_cpu_ns >= SHORT_CPU_NS => {
+            format!("{of_process} ({:.digits$} %)", share * 100.0)
+        }
+        _ => of_process,
+    })
 }
 
 fn words(text: &str) -> Vec<Span> {

@@ -27,7 +27,8 @@ heapline: app.py, last seen at 12.4 s, sampled every 512 KiB, with losses:
   lost: 3 forked children, whose allocations are not in this capture
 the program was still running, or was killed: numbers are of that instant
 high-water mark 148.1 MB +/- 8.8 MB of Python memory at 9.8 s (RSS 201 MB)
-live 148.1 MB +/- 8.8 MB | 458,208 +/- 31,025 allocations",
+live 148.1 MB +/- 8.8 MB | 458,208 +/- 31,025 allocations
+recorder's own cost: not measured yet",
     );
 }
 

@@ -100,13 +100,71 @@ fn the_recorders_cost_is_said_as_far_as_it_is_known() {
     };
     assert_eq!(cost(&capture), None);
     capture.header.own_bytes = 70_000;
-    assert_eq!(cost(&capture).as_deref(), Some("70.0 kB of memory"));
+    assert_eq!(cost(&capture).as_deref(), Some("CPU time not measured, 70.0 kB of memory"));
     capture.header.own_cpu_ns = 30_000_000;
     assert_eq!(cost(&capture).as_deref(), Some("about 30 ms CPU time, 70.0 kB of memory"));
     capture.header.process_cpu_ns = 1_000_000_000;
     assert_eq!(cost(&capture).as_deref(), Some("about 30 ms of 1.0 s CPU time (3 %), 70.0 kB of memory"));
     capture.sample(0, 10_000);
+    capture.header.sample_count = 16;
     assert_eq!(cost(&capture).as_deref(), Some("30 ms of 1.0 s CPU time (3.0 %), 70.0 kB of memory"));
+}
+
+#[test]
+fn shares_of_short_runs_and_few_samples_are_not_said() {
+    let mut capture = fixture::builder();
+    let cost = |capture: &_| {
+        let shown = report(capture, &ReportOptions::default(), &Terminal::plain());
+        shown.lines().find_map(|line| line.strip_prefix("recorder's own cost: ")).map(str::to_owned)
+    };
+    capture.header.own_bytes = 70_000;
+    for (own_us, process_us, said) in [
+        (3100, 8600, "about 3 ms of 9 ms CPU time"),
+        (400, 900, "<1 ms CPU time"),
+        (400, 1000, "<1 ms of 1 ms CPU time"),
+        (3100, 10_000, "about 3 ms of 10 ms CPU time (31 %)"),
+    ] {
+        (capture.header.own_cpu_ns, capture.header.process_cpu_ns) = (own_us * 1000, process_us * 1000);
+        assert_eq!(cost(&capture), Some(format!("{said}, 70.0 kB of memory")));
+    }
+    capture.sample(0, 10_000);
+    capture.header.process_cpu_ns = 500_000_000;
+    for (samples, own_us, said) in [
+        (15, 3100, "about 3 ms of 500 ms CPU time"),
+        (15, 1, "<1 ms of 500 ms CPU time"),
+        (16, 3100, "3 ms of 500 ms CPU time (0.6 %)"),
+        (0, 0, "CPU time not measured (no samples)"),
+    ] {
+        (capture.header.sample_count, capture.header.own_cpu_ns) = (samples, own_us * 1000);
+        assert_eq!(cost(&capture), Some(format!("{said}, 70.0 kB of memory")));
+    }
+}
+
+#[test]
+fn a_recording_that_was_killed_before_its_cost_was_measured_says_so() {
+    let mut capture = fixture::builder();
+    capture.header.state = heapline_format::State::Recording as u32;
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    assert!(shown.contains("\nrecorder's own cost: not measured yet\n"), "{shown}");
+}
+
+#[test]
+fn a_recording_without_samples_says_how_much_it_may_have_missed_and_what_it_took() {
+    let mut capture = fixture::empty();
+    capture.sample(0, 512 << 10);
+    (capture.header.own_bytes, capture.header.process_cpu_ns) = (262_144, 30_000_000);
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    assert_shows(
+        &shown,
+        "
+heapline: app.py, 12.4 s, sampled every 512 KiB, nothing lost
+  estimates from 0 samples, +/- one standard error (95 % are within two)
+nothing to show: no block was sampled; with 95 % confidence this process
+  allocated less than 1.6 MB of Python memory (other processes that it started
+  are not in this capture)
+recorder's own cost: CPU time not measured (no samples), 262.1 kB of memory
+",
+    );
 }
 
 #[test]
