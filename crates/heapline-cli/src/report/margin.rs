@@ -1,6 +1,6 @@
 //! How far estimates may be off, as reports write it.
 
-use heapline_analyze::{Change, OrderBy, Samples, Variances};
+use heapline_analyze::{Change, ChangeVariances, OrderBy, Samples, Variances};
 
 use super::Measure;
 use crate::number;
@@ -39,9 +39,9 @@ pub(crate) fn align<'a>(margins: impl Iterator<Item = &'a mut String>) {
 
 /// The standard error of a change: `3.1 MB`, or `3.1 MB?` if the change is less than twice as much. Empty if it is
 /// exact.
-pub(crate) fn of_change(order: OrderBy, change: &Change, variances: Option<&Variances>) -> String {
+pub(crate) fn of_change(order: OrderBy, change: &Change, variances: Option<&ChangeVariances>) -> String {
     let Some(variances) = variances else { return String::new() };
-    let error = order.variance(variances).sqrt().round() as u64;
+    let error = order.change_error(variances).round() as u64;
     let error = match order {
         OrderBy::Count => Measure { order }.text(error),
         _ => number::bytes_rounded(error),
