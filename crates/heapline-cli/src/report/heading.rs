@@ -9,10 +9,8 @@ use crate::shorten;
 
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
     write_recording(page, "heapline:", snapshot);
-    if snapshot.totals().allocated_count == 0 {
-        let text = "nothing to show: no allocation of Python memory was recorded in this process \
-                    (other processes that it started are not in this capture)";
-        page.paragraph(Style::Plain, text, 2);
+    if is_empty(snapshot) {
+        write_nothing(page, snapshot);
     } else {
         write_totals(page, snapshot);
         write_cost(page, &snapshot.process().recorder_cost);
@@ -20,11 +18,38 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
     }
 }
 
+/// Whether there is nothing to show. A child may hold what it inherited without a sample of its own.
+pub(super) fn is_empty(snapshot: &Snapshot) -> bool {
+    snapshot.totals().measures().is_zero()
+}
+
+/// What it means that nothing was recorded.
+fn write_nothing(page: &mut Page, snapshot: &Snapshot) {
+    let text = match snapshot.process().sampling.samples() {
+        None => "nothing to show: no allocation of Python memory was recorded in this process \
+                 (other processes that it started are not in this capture)"
+            .to_owned(),
+        Some(samples) => {
+            // As many have no sample with a probability of exp(-3), which is 5 %.
+            let most = number::bytes_rounded(samples.widest_interval_bytes.saturating_mul(3));
+            let (of_what, what) = match snapshot.totals().dropped_count {
+                0 => ("", "Python memory"),
+                _ => (" of what was to be recorded", "that"),
+            };
+            format!(
+                "nothing to show: no sample was taken{of_what}, so this process most likely allocated less \
+                 than about {most} of {what} (three times the interval)"
+            )
+        }
+    };
+    page.paragraph(Style::Plain, &text, 2);
+}
+
 /// Which recording this is and what its numbers do not say, behind a word that tells it from others.
 pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) {
     let process = snapshot.process();
     write_run(page, lead, process, snapshot.losses().is_empty());
-    if let Some(samples) = process.sampling.samples() {
+    if let Some(samples) = process.sampling.samples().filter(|_| !is_empty(snapshot)) {
         write_samples(page, samples);
     }
     for loss in snapshot.losses() {

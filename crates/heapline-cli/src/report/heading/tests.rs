@@ -77,6 +77,42 @@ nothing to show: no allocation of Python memory was recorded in this process
     );
 }
 
+#[test]
+fn no_sample_says_how_little_there_was() {
+    let mut capture = fixture::empty();
+    capture.sample(0, 64 << 20);
+    assert_shows(
+        &report(&capture, &ReportOptions::default(), &Terminal::plain()),
+        "
+heapline: app.py, 12.4 s, sampled every 64 MiB, nothing lost
+nothing to show: no sample was taken, so this process most likely allocated less
+  than about 201 MB of Python memory (three times the interval)
+",
+    );
+    (capture.header.dropped_bytes, capture.header.dropped_count) = (67_108_864, 3);
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    let said = "
+nothing to show: no sample was taken of what was to be recorded, so this process
+  most likely allocated less than about 201 MB of that (three times the
+  interval)
+";
+    assert!(shown.ends_with(said), "{shown}");
+}
+
+#[test]
+fn what_a_child_inherited_is_shown_without_a_sample_of_its_own() {
+    let mut capture = fixture::empty();
+    capture.sample(0, 512 << 10);
+    capture.header.parent_pid = 4711;
+    let node = capture.frame(0, "/home/user/docs/app.py", "load", 1, 2);
+    let counters = capture.counters(node);
+    (counters.live_bytes, counters.live_count) = (10_000_000, 10);
+    (capture.header.live_bytes, capture.header.live_count) = (10_000_000, 10);
+    capture.header.high_water_mark_bytes = 10_000_000;
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    assert!(shown.contains("app.py:2  load") && !shown.contains("nothing to show"), "{shown}");
+}
+
 /// The heading, without the list below it.
 #[track_caller]
 fn heading(capture: &SyntheticCapture) -> String {
