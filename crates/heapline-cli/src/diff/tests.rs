@@ -75,9 +75,9 @@ fn changes_within_their_error_are_marked() {
         &show([&before, &after], &options, &terminal),
         "
 before: app.py, 12.4 s, sampled every 512 KiB, nothing lost
-  estimates from 184 samples, ± one standard error (95 % are within two)
+  estimates from 184 samples, ± one standard error (sizes: 95 % within two)
 after:  app.py, 12.4 s, sampled every 512 KiB, nothing lost
-  estimates from 112 samples, ± one standard error (95 % are within two)
+  estimates from 112 samples, ± one standard error (sizes: 95 % within two)
 
                     before    after    change       ±
   live at the end  98.0 MB  59.4 MB  -38.6 MB  9.2 MB  -39 %

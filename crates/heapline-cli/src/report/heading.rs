@@ -7,6 +7,9 @@ use crate::page::{self, Page, Span, Style};
 use crate::report::{margin, sparkline};
 use crate::shorten;
 
+/// Standard errors that are told from fewer samples are hardly known themselves.
+const ENOUGH_SAMPLES: u64 = 10;
+
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
     write_recording(page, "heapline:", snapshot);
     if is_empty(snapshot) {
@@ -130,11 +133,16 @@ fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
     page.clauses(&[line], 2);
 }
 
-/// `estimates from 12,345 samples, ± one standard error (95 % are within two)`
+/// `estimates from 12,345 samples, ± one standard error (sizes: 95 % within two)`. Of counts that is not true where blocks
+/// of different sizes are mixed, nor of anything that few samples tell of.
 fn write_samples(page: &mut Page, samples: &Samples) {
     let count = number::counted(samples.sample_count, "sample", "samples");
     let sign = margin::sign(page);
-    let text = format!("  estimates from {count}, {sign} one standard error (95 % are within two)");
+    let meaning = match samples.sample_count {
+        ..ENOUGH_SAMPLES => "so few tell it only roughly",
+        _ => "sizes: 95 % within two",
+    };
+    let text = format!("  estimates from {count}, {sign} one standard error ({meaning})");
     page.paragraph(Style::Plain, &text, 4);
     if let Some(most) = samples.max_overhead.filter(|_| samples.max_overhead_out_of_reach) {
         let most = (most * 1e6).round() / 1e4;
@@ -191,11 +199,7 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
     live.push(strong(page, totals.live_bytes, errors.map(|errors| errors.live_bytes)));
     let allocations = match errors {
         None => words(&number::counted(totals.allocated_count, "allocation", "allocations")),
-        Some(errors) => {
-            let (count, error) =
-                (number::count(totals.allocated_count), number::count(errors.allocated_count));
-            vec![Span::plain(format!("{count} {} {error} allocations", margin::sign(page)))]
-        }
+        Some(errors) => estimated_allocations(page, totals.allocated_count, errors.allocated_count),
     };
     let mut all = vec![mark, live, allocations];
     all.extend(temporary(totals).map(|text| words(&text)));
@@ -213,6 +217,19 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
     } else {
         page.clauses(&all[..1], 2);
         page.clauses(&all[1..], 2);
+    }
+}
+
+/// `458,208 ± 31,508 allocations`. If each sample stands for itself alone, they are large blocks, and how many small ones
+/// there are besides nobody knows.
+fn estimated_allocations(page: &Page, count: u64, error: u64) -> Vec<Span> {
+    match (count, error) {
+        (0, 0) => words("no allocation sampled"),
+        (_, 0) => words(&format!("at least {}", number::counted(count, "allocation", "allocations"))),
+        _ => {
+            let (count, error) = (number::count(count), number::count(error));
+            vec![Span::plain(format!("{count} {} {error} allocations", margin::sign(page)))]
+        }
     }
 }
 
