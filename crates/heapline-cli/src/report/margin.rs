@@ -28,6 +28,16 @@ pub(crate) fn relative(order: OrderBy, value: u64, variances: Option<&Variances>
     if error * 2.0 > value as f64 { format!("{share}{UNSURE}") } else { share }
 }
 
+/// The most that a standard error can be, as a part of the estimate: `≤45 %`. Empty if that is zero.
+pub(crate) fn bound(page: &Page, bound: u64, value: u64) -> String {
+    if value == 0 {
+        return String::new();
+    }
+    // Rounded up, for it to be one.
+    let percent = (u128::from(bound) * 100).div_ceil(u128::from(value));
+    format!("{}{percent} %", if page.unicode { "≤" } else { "<=" })
+}
+
 /// Has numbers stand in one column, whether [`UNSURE`] is behind them or not.
 pub(crate) fn align<'a>(margins: impl Iterator<Item = &'a mut String>) {
     let mut margins: Vec<&mut String> = margins.collect();
