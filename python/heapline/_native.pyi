@@ -366,8 +366,9 @@ class _Measures:
         """Allocations ever made; a reallocation counts as one."""
 
 class _Estimates(_Measures):
-    """Measures that may be estimates. An estimate is within one standard error of the truth in about 68 % of all cases,
-    and within two in about 95 %. ``None`` means that the measure is exact.
+    """Measures that may be estimates. Bytes are within one standard error of the truth in about 68 % of all cases, and
+    within two in about 95 %, where ten samples or more stand behind them; counts are so for blocks of about one size.
+    ``None`` means that the measure is exact.
     """
 
     @property

@@ -120,6 +120,44 @@ def test_differences_say_whether_they_are_within_their_error(captures: tuple[Pat
     assert other.diff(sampled, order="count", top=1)[0].allocated_count_change_standard_error is not None
 
 
+def fill(count: int) -> list[bytearray]:
+    return [bytearray(1000) for _ in range(count)]
+
+
+def keep_and_churn(interval: int) -> heapline.Snapshot:
+    """A recording of a line that keeps 300 kB, and allocates 20 MB that it frees."""
+    heapline.start(sampling_interval=interval)
+    try:
+        kept = fill(300)
+        for _ in range(400):
+            fill(50)
+        snapshot = heapline.snapshot()
+    finally:
+        heapline.stop()
+    assert len(kept) == 300
+    return snapshot
+
+
+def test_what_was_not_sampled_is_no_certain_change() -> None:
+    """Of 300 kB no sample lives in about 55 % of all recordings, though samples of the line were taken and freed."""
+    interval = 512 << 10
+    exact = keep_and_churn(1)
+    zeros = changes = 0
+    for _ in range(60):
+        rows = keep_and_churn(interval).diff(exact, order="live")
+        row = next(row for row in rows if row.before is not None and row.before.live_bytes > 250_000)
+        assert row.before is not None
+        changes += not row.within_error
+        if row.after is not None and row.after.live_bytes == 0:
+            assert row.after.allocated_bytes > 0
+            zeros += 1
+            most = math.sqrt(interval * row.before.live_bytes)
+            assert row.live_bytes_change_standard_error == pytest.approx(most, abs=1)
+    # Six samples of it are too many for chance: in fewer than one of 10,000 recordings.
+    assert zeros >= 10
+    assert changes <= 3
+
+
 def test_reports_show_errors(captures: tuple[Path, Path]) -> None:
     exact, sampled = (heapline.load(path).report() for path in captures)
     assert "±" not in exact

@@ -2,7 +2,6 @@
 
 use crate::group::OrderBy;
 use crate::measures::Measures;
-use crate::variances::Variances;
 
 /// The measures after, less those before. Wide enough for the difference of any two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,14 +57,6 @@ impl OrderBy {
             Self::Temporary => change.temporary_bytes,
         }
     }
-
-    /// Whether the change that this order compares may be chance: it is less than two standard errors. `variances` are
-    /// those of the change, `None` if it is exact.
-    #[must_use]
-    pub fn is_within_error(self, change: &Change, variances: Option<&Variances>) -> bool {
-        let error = variances.map_or(0.0, |variances| self.variance(variances).sqrt());
-        (self.change(change).unsigned_abs() as f64) < 2.0 * error
-    }
 }
 
 #[cfg(test)]
@@ -107,16 +98,5 @@ mod tests {
         let values: Vec<_> = OrderBy::ALL.iter().map(|order_by| order_by.change(&change)).collect();
         assert_eq!(values, [most - 1, 10, 30, -most, -most]);
         assert!(Change::between(&after, &after).is_zero() && !change.is_zero());
-    }
-
-    #[test]
-    fn a_change_of_two_standard_errors_is_one() {
-        let change = Change { live_bytes: -200, ..Change::default() };
-        let variances = |of: f64| Variances { live_bytes: of, ..Variances::default() };
-        let is_within =
-            |variances: Option<Variances>| OrderBy::LiveBytes.is_within_error(&change, variances.as_ref());
-        assert!(!is_within(None) && !is_within(Some(variances(0.0))));
-        assert!(!is_within(Some(variances(10_000.0))) && is_within(Some(variances(10_200.0))));
-        assert!(!OrderBy::Count.is_within_error(&change, Some(&variances(10_200.0))), "another measure");
     }
 }

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use self::correspondence::{Correspondence, Known};
 use crate::change::Change;
+use crate::change_variances::{ChangeVariances, Side};
 use crate::filter::Filter;
 use crate::group::{Group, GroupBy, OrderBy};
 use crate::grouping::{Key, Keys, buckets, sum_by_bucket};
@@ -89,19 +90,20 @@ impl Difference {
     /// The variances of the change between these two snapshots, which are those that were compared; `None` if both are
     /// exact.
     ///
-    /// Blocks of two recordings are sampled independently, so variances add up. Where a sampled recording has no sample
-    /// of a group, its zeros are estimates as well: if there was as much as in the other, their variances were at most
-    /// these.
+    /// Blocks of two recordings are sampled independently, so variances add up. Where a sampled recording estimates a
+    /// measure as zero, be the group in it or not, that has a variance as well: at most what it would be if there were as
+    /// much as in the other. `docs/concepts/sampling.md` has the rules.
     #[must_use]
-    pub fn change_variances(&self, before: &Snapshot, after: &Snapshot) -> Option<Variances> {
-        let sides = [(before, self.before(), self.after()), (after, self.after(), self.before())];
-        let variances = sides.into_iter().filter_map(|(snapshot, own, other)| {
-            let samples = snapshot.process.sampling.samples()?;
-            let absent = other.map(|other| other.measures).unwrap_or_default();
-            let most = || Variances::at_most(&absent, samples.widest_interval_bytes as f64);
-            Some(own.map_or_else(most, |own| own.variances.unwrap_or_default()))
-        });
-        variances.reduce(|sum, variances| sum + variances)
+    pub fn change_variances(&self, before: &Snapshot, after: &Snapshot) -> Option<ChangeVariances> {
+        Self::sum_variances(std::slice::from_ref(self), before, after)
+    }
+
+    /// The variances of the sum of the changes of these rows, as if they were one group.
+    #[must_use]
+    pub fn sum_variances(rows: &[Self], before: &Snapshot, after: &Snapshot) -> Option<ChangeVariances> {
+        let before = Side::of_sum(before, rows.iter().filter_map(Self::before));
+        let after = Side::of_sum(after, rows.iter().filter_map(Self::after));
+        ChangeVariances::between(&before, &after)
     }
 
     /// In one word what happened to the group: `new`, `gone`, `moved` or `matched`.
@@ -199,6 +201,13 @@ impl Snapshot {
             value(a).cmp(&value(b)).then_with(|| a.group().cmp(b.group()))
         });
         differences
+    }
+
+    /// The variances of the change of [`Snapshot::totals`] since an earlier snapshot, by the rules of
+    /// [`Difference::change_variances`]; `None` if both are exact.
+    #[must_use]
+    pub fn total_change_variances(&self, before: &Self) -> Option<ChangeVariances> {
+        ChangeVariances::between(&Side::of_totals(before), &Side::of_totals(self))
     }
 
     /// Whether the capture of this snapshot and the other's say that they are of the same program, by its name.

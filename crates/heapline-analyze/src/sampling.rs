@@ -82,13 +82,6 @@ impl Samples {
         (self.widest_interval_bytes as f64 * bytes as f64).sqrt().round() as u64
     }
 
-    /// What was allocated if there is no sample of it, at most, with a confidence of 95 %: so much has one in 19 of 20 cases.
-    #[must_use]
-    pub fn most_unseen_bytes(&self) -> u64 {
-        // -ln 0.05, of a Poisson process.
-        (self.widest_interval_bytes as f64 * 2.996).round() as u64
-    }
-
     /// The most that a high-water mark of so many bytes is too large on average, as the largest of many estimates.
     ///
     /// The estimate changes when a sample is taken or freed, so it had at most twice as many values as there are

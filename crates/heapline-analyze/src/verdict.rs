@@ -211,7 +211,7 @@ impl<'a> Series<'a> {
             ..
         } = self.measures;
         if live_bytes > 0 && self.imported_bytes >= live_bytes / 10 * 9 {
-            return simple(Verdict::Filled);
+            return if self.is_noise() { None } else { simple(Verdict::Filled) };
         }
         let growth = self.growth();
         let growth = &growth[..self.count];
@@ -235,14 +235,22 @@ impl<'a> Series<'a> {
         }
         let late = ((self.count - began?) / 4).max(2);
         let grown_late: f64 = growth[self.count - late..].iter().sum();
-        let live_bytes = live_bytes as f64;
-        // Live bytes at two times have a variance each, if they are estimates.
-        let noise = 2.0 * (2.0 * self.notes.variance_per_byte * live_bytes).sqrt();
-        if noise > live_bytes {
+        if self.is_noise() {
             return None;
         }
-        let is_flat = grown_late.abs() <= noise.max(live_bytes / 10.0);
+        let is_flat = grown_late.abs() <= self.noise().max(live_bytes as f64 / 10.0);
         simple(if is_flat { Verdict::Filled } else { Verdict::Steady })
+    }
+
+    /// Two standard errors of a change of live bytes. At two times they have a variance each, if they are estimates.
+    fn noise(&self) -> f64 {
+        2.0 * (2.0 * self.notes.variance_per_byte * self.measures.live_bytes as f64).sqrt()
+    }
+
+    /// Whether so few samples are live that it may hold anything, and any change of it be chance: it holds less than eight
+    /// sampling intervals.
+    fn is_noise(&self) -> bool {
+        self.noise() > self.measures.live_bytes as f64
     }
 
     /// Growth in each stretch: what is known, and what is not known where survivors leave room for it.

@@ -1,6 +1,6 @@
 //! Which two recordings are compared, how far they can be, and what changed in total.
 
-use heapline_analyze::{Change, OrderBy, Process, Snapshot, Status, Variances};
+use heapline_analyze::{Change, OrderBy, Process, Snapshot, Status};
 
 use super::is_of_captures;
 use crate::number;
@@ -68,8 +68,7 @@ fn write_totals(page: &mut Page, before: &Snapshot, after: &Snapshot) {
     let live = if ended { "live at the end" } else { "live" };
     let exact: fn(u64) -> String = number::bytes;
     let change = Change::between(&old.measures(), &new.measures());
-    let variances = [old, new].into_iter().filter_map(|totals| totals.variances);
-    let variances = variances.reduce(|sum: Variances, variances| sum + variances);
+    let variances = after.total_change_variances(before);
     let margin = |order| margin::of_change(order, &change, variances.as_ref());
     let (live_margin, mark_margin) = (margin(OrderBy::LiveBytes), margin(OrderBy::HighWaterMark));
     let (old_mark, new_mark) = (Some(old.high_water_mark_bytes), Some(new.high_water_mark_bytes));

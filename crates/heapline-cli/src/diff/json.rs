@@ -5,7 +5,8 @@ mod times;
 use std::io::{self, Write};
 
 use heapline_analyze::{
-    Change, Difference, Group, GroupBy, Measures, Snapshot, Statistic, Totals, TracemallocFile, Variances,
+    Change, ChangeVariances, Difference, Group, GroupBy, Measures, Snapshot, Statistic, Totals,
+    TracemallocFile,
 };
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -65,8 +66,7 @@ impl Serialize for DiffObject<'_> {
         let same_program = both_known.then(|| after.is_of_same_program(before));
         diff.serialize_field("same_program", &same_program)?;
         let change = Change::between(&before.totals().measures(), &after.totals().measures());
-        let variances = [before, after].into_iter().filter_map(|snapshot| snapshot.totals().variances);
-        let variances = variances.reduce(|sum, variances| sum + variances);
+        let variances = after.total_change_variances(before);
         let change_object = ChangeObject {
             change,
             variances,
@@ -194,7 +194,7 @@ impl Serialize for MeasuresObject<'_> {
 /// The change of measures; those that a file of `tracemalloc` does not know are null.
 struct ChangeObject {
     change: Change,
-    variances: Option<Variances>,
+    variances: Option<ChangeVariances>,
     is_whole: bool,
     tells_temporary: bool,
 }

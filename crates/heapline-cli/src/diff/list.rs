@@ -1,6 +1,6 @@
 //! The list of the groups that changed most.
 
-use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, OrderBy, Snapshot, Variances};
+use heapline_analyze::{Change, Difference, Group, GroupBy, Measures, OrderBy, Snapshot};
 
 use crate::argument::ReportOptions;
 use crate::label::Label;
@@ -56,7 +56,7 @@ pub(super) fn write(
         let rest = &differences[shown..];
         let [old, new] = sums(rest);
         let change = Change::between(&old, &new);
-        let variances: Option<Variances> = rest.iter().map(|row| row.change_variances(before, after)).sum();
+        let variances = Difference::sum_variances(rest, before, after);
         rows.push(Row {
             amounts: amounts(order, &old, &new),
             margin: margin::of_change(order, &change, variances.as_ref()),

@@ -75,9 +75,9 @@ fn changes_within_their_error_are_marked() {
         &show([&before, &after], &options, &terminal),
         "
 before: app.py, 12.4 s, sampled every 512 KiB, nothing lost
-  estimates from 184 samples, ± one standard error (95 % are within two)
+  estimates from 184 samples, ± one standard error (sizes: 95 % within two)
 after:  app.py, 12.4 s, sampled every 512 KiB, nothing lost
-  estimates from 112 samples, ± one standard error (95 % are within two)
+  estimates from 112 samples, ± one standard error (sizes: 95 % within two)
 
                     before    after    change       ±
   live at the end  98.0 MB  59.4 MB  -38.6 MB  9.2 MB  -39 %
@@ -112,6 +112,40 @@ fn an_exact_and_an_estimated_recording_can_be_compared() {
     ] {
         assert!(shown.contains(said), "{said}\n{shown}");
     }
+}
+
+/// A run whose one line keeps 300 kB and allocates 20 MB more that it frees: exact, and sampled every 512 KiB with no
+/// sample of what is kept.
+pub(super) fn churn() -> [SyntheticCapture; 2] {
+    let [mut exact, mut sampled] = [fixture::empty(), fixture::empty()];
+    for (capture, live_bytes, live_count) in [(&mut exact, 300_000, 300), (&mut sampled, 0, 0)] {
+        let node = capture.frame(0, "/home/user/docs/app.py", "fill", 1, 2);
+        capture.count(node, live_bytes, live_count);
+        capture.freed(node, 20_000_000, 20_000, 20_000_000);
+    }
+    sampled.sample(0, 512 * 1024);
+    for node in sampled.accounts().collect::<Vec<u32>>() {
+        sampled.samples(node, 38);
+    }
+    [exact, sampled]
+}
+
+#[test]
+fn an_estimate_of_zero_is_not_certain_where_samples_were_freed() {
+    let [exact, sampled] = churn();
+    let shown = show([&exact, &sampled], &options(GroupBy::Line), &Terminal::plain());
+    for said in [
+        "\n  live at the end  300.0 kB     0 B  -300.0 kB  397 kB?  -100 %\n",
+        "\n  -300.0 kB  397 kB?  300.0 kB    0 B  app app.py:2  fill\n",
+    ] {
+        assert!(shown.contains(said), "{said}\n{shown}");
+    }
+    let shown = show([&sampled, &exact], &options(GroupBy::Line), &Terminal::plain());
+    let said = "\n  +300.0 kB  397 kB?     0 B  300.0 kB  app app.py:2  fill\n";
+    assert!(shown.contains(said) && !shown.contains("Who called the biggest growth"), "{shown}");
+    let allocated = ReportOptions { order: OrderBy::AllocatedBytes, ..options(GroupBy::Line) };
+    let shown = show([&exact, &sampled], &allocated, &Terminal::plain());
+    assert!(shown.contains("  -300.0 kB  3.2 MB?  20.3 MB  20.0 MB"), "{shown}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::text;
 
 /// Columns of a terminal from which on shares, blocks and lines of code are shown.
 const COLUMNS_FOR_ALL: usize = 72;
+/// From which on both errors of estimates and blocks are.
+const COLUMNS_FOR_BOTH: usize = 90;
 
 /// Writes one line for each age, with the biggest line of code of it.
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOptions) {
@@ -28,8 +30,16 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
         return;
     }
     let whole: u64 = ages.classes.iter().map(|class| class.live_bytes).fold(0, u64::saturating_add);
-    let headings = ["born", "size", "share", "blocks"].map(str::to_owned);
-    let rows: Vec<[String; 4]> = ages
+    // A narrow terminal has room for times and sizes alone, and one that is not wide for errors or blocks.
+    let has_all = page.columns >= COLUMNS_FOR_ALL;
+    let has_bounds = has_all && snapshot.process().sampling.is_sampled();
+    let has_blocks = has_all && (!has_bounds || page.columns >= COLUMNS_FOR_BOTH);
+    let chosen = [true, true, has_bounds, has_all, has_blocks];
+    let choose = |cells: [String; 5]| -> Vec<String> {
+        cells.into_iter().zip(chosen).filter_map(|(cell, is_shown)| is_shown.then_some(cell)).collect()
+    };
+    let headings = choose(["born", "size", margin::sign(page), "share", "blocks"].map(str::to_owned));
+    let rows: Vec<Vec<String>> = ages
         .classes
         .iter()
         .map(|class| {
@@ -40,18 +50,18 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
                 None => "not known".to_owned(),
             };
             let share = number::share(class.live_bytes, whole);
-            [born, number::bytes(class.live_bytes), share, number::count(class.live_count)]
+            let bound = class.bytes_error_bound.map(|bound| margin::bound(page, bound, class.live_bytes));
+            let (size, blocks) = (number::bytes(class.live_bytes), number::count(class.live_count));
+            choose([born, size, bound.unwrap_or_default(), share, blocks])
         })
         .collect();
     let width = |column: usize| {
         rows.iter().chain([&headings]).map(|row| text::width(&row[column])).max().unwrap_or(0)
     };
-    // A narrow terminal has room for times and sizes alone.
-    let shown = if page.columns < COLUMNS_FOR_ALL { 2 } else { 4 };
-    let widths: Vec<usize> = (0..shown).map(width).collect();
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let before = widths.iter().map(|width| width + 2).sum::<usize>() + 2;
     let mark = if page.columns < COLUMNS_FOR_MARK { 0 } else { 4 };
-    let line = |style: Style, row: &[String; 4]| {
+    let line = |style: Style, row: &[String]| {
         let mut spans = vec![Span::plain("  "), Span::left(style, &row[0], widths[0])];
         for (cell, width) in row.iter().zip(&widths).skip(1) {
             spans.extend([Span::plain("  "), Span::right(style, cell, *width)]);
@@ -61,13 +71,13 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, options: &ReportOption
     };
     let mut spans = line(Style::Faint, &headings);
     let room = page.columns.saturating_sub(before + mark);
-    if shown == 4 {
+    if has_all {
         spans.push(Span::new(Style::Faint, "biggest line"));
     }
     page.line(&spans);
     for (class, row) in ages.classes.iter().zip(&rows) {
         let mut spans = line(Style::Plain, row);
-        if let Some((group, _)) = class.biggest.as_ref().filter(|_| shown == 4) {
+        if let Some((group, _)) = class.biggest.as_ref().filter(|_| has_all) {
             let label = Label::new(group, page);
             spans.push(Span::left(Style::Faint, if mark > 0 { label.mark } else { "" }, mark));
             spans.extend(label.spans(room, None, page.unicode));

@@ -12,38 +12,55 @@ const SHORT_CPU_NS: u64 = 10_000_000;
 /// Of less than this there is nothing to be a part of.
 const NO_CPU_NS: u64 = 1_000_000;
 /// One sample in four is measured: with fewer than these next to nothing is known of what they take.
-const ENOUGH_SAMPLES: u64 = 16;
+const MEASURABLE_SAMPLES: u64 = 16;
+/// Standard errors that are told from fewer samples are hardly known themselves.
+const ENOUGH_SAMPLES: u64 = 10;
 
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
     write_recording(page, "heapline:", snapshot);
-    let process = snapshot.process();
-    if snapshot.totals().allocated_count == 0 {
-        let why = match process.sampling.samples() {
-            None => "no allocation of Python memory was recorded in this process".to_owned(),
-            Some(samples) => {
-                let most = number::bytes_rounded(samples.most_unseen_bytes());
-                format!(
-                    "no block was sampled; with 95 % confidence this process allocated less than {most} of \
-                     Python memory"
-                )
-            }
-        };
-        let text =
-            format!("nothing to show: {why} (other processes that it started are not in this capture)");
-        page.paragraph(Style::Plain, &text, 2);
-        write_cost(page, process);
+    if is_empty(snapshot) {
+        write_nothing(page, snapshot);
+        write_cost(page, snapshot.process());
     } else {
         write_totals(page, snapshot);
-        write_cost(page, process);
+        write_cost(page, snapshot.process());
         sparkline::write(page, snapshot);
     }
+}
+
+/// Whether there is nothing to show. A child may hold what it inherited without a sample of its own.
+pub(super) fn is_empty(snapshot: &Snapshot) -> bool {
+    snapshot.totals().measures().is_zero()
+}
+
+/// What it means that nothing was recorded.
+fn write_nothing(page: &mut Page, snapshot: &Snapshot) {
+    let text = match snapshot.process().sampling.samples() {
+        None => "nothing to show: no allocation of Python memory was recorded in this process \
+                 (other processes that it started are not in this capture)"
+            .to_owned(),
+        Some(samples) => {
+            // As many have no sample with a probability of exp(-3), which is 5 %.
+            let most = number::bytes_rounded(samples.widest_interval_bytes.saturating_mul(3));
+            let (of_what, what) = match snapshot.totals().dropped_count {
+                0 => ("", "Python memory"),
+                _ => (" of what was to be recorded", "that"),
+            };
+            format!(
+                "nothing to show: no sample was taken{of_what}, so this process most likely allocated less \
+                 than about {most} of {what}, three times the interval (other processes that it started are \
+                 not in this capture)"
+            )
+        }
+    };
+    page.paragraph(Style::Plain, &text, 2);
 }
 
 /// Which recording this is and what its numbers do not say, behind a word that tells it from others.
 pub(crate) fn write_recording(page: &mut Page, lead: &str, snapshot: &Snapshot) {
     let process = snapshot.process();
     write_run(page, lead, process, snapshot.losses().is_empty());
-    if let Some(samples) = process.sampling.samples() {
+    if let Some(samples) = process.sampling.samples().filter(|_| !is_empty(snapshot)) {
         write_samples(page, samples);
     }
     for loss in snapshot.losses() {
@@ -124,11 +141,16 @@ fn write_run(page: &mut Page, lead: &str, process: &Process, complete: bool) {
     page.clauses(&[line], 2);
 }
 
-/// `estimates from 12,345 samples, ± one standard error (95 % are within two)`
+/// `estimates from 12,345 samples, ± one standard error (sizes: 95 % within two)`. Of counts that is not true where blocks
+/// of different sizes are mixed, nor of anything that few samples tell of.
 fn write_samples(page: &mut Page, samples: &Samples) {
     let count = number::counted(samples.sample_count, "sample", "samples");
     let sign = margin::sign(page);
-    let text = format!("  estimates from {count}, {sign} one standard error (95 % are within two)");
+    let meaning = match samples.sample_count {
+        ..ENOUGH_SAMPLES => "so few tell it only roughly",
+        _ => "sizes: 95 % within two",
+    };
+    let text = format!("  estimates from {count}, {sign} one standard error ({meaning})");
     page.paragraph(Style::Plain, &text, 4);
     if let Some(most) = samples.max_overhead.filter(|_| samples.max_overhead_out_of_reach) {
         let most = (most * 1e6).round() / 1e4;
@@ -162,7 +184,7 @@ fn cpu(process: &Process) -> Option<String> {
         return (samples == Some(0) && cost.process_cpu_ns.is_some())
             .then(|| "CPU time not measured (no samples)".to_owned());
     };
-    let has_enough = samples.is_none_or(|samples| samples >= ENOUGH_SAMPLES);
+    let has_enough = samples.is_none_or(|samples| samples >= MEASURABLE_SAMPLES);
     let is_rough = cost.cpu_basis == Some(CpuBasis::Bursts) || !has_enough;
     let own = match number::cpu_time(cpu_ns) {
         own if is_rough && !own.starts_with('<') => format!("about {own}"),
@@ -205,11 +227,7 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
     live.push(strong(page, totals.live_bytes, errors.map(|errors| errors.live_bytes)));
     let allocations = match errors {
         None => words(&number::counted(totals.allocated_count, "allocation", "allocations")),
-        Some(errors) => {
-            let (count, error) =
-                (number::count(totals.allocated_count), number::count(errors.allocated_count));
-            vec![Span::plain(format!("{count} {} {error} allocations", margin::sign(page)))]
-        }
+        Some(errors) => estimated_allocations(page, totals.allocated_count, errors.allocated_count),
     };
     let mut all = vec![mark, live, allocations];
     all.extend(temporary(totals).map(|text| words(&text)));
@@ -227,6 +245,19 @@ fn write_totals(page: &mut Page, snapshot: &Snapshot) {
     } else {
         page.clauses(&all[..1], 2);
         page.clauses(&all[1..], 2);
+    }
+}
+
+/// `458,208 ± 31,508 allocations`. If each sample stands for itself alone, they are large blocks, and how many small ones
+/// there are besides nobody knows.
+fn estimated_allocations(page: &Page, count: u64, error: u64) -> Vec<Span> {
+    match (count, error) {
+        (0, 0) => words("no allocation sampled"),
+        (_, 0) => words(&format!("at least {}", number::counted(count, "allocation", "allocations"))),
+        _ => {
+            let (count, error) = (number::count(count), number::count(error));
+            vec![Span::plain(format!("{count} {} {error} allocations", margin::sign(page)))]
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How far estimates may be off, as reports write it.
 
-use heapline_analyze::{Change, OrderBy, Samples, Variances};
+use heapline_analyze::{Change, ChangeVariances, OrderBy, Samples, Variances};
 
 use super::Measure;
 use crate::number;
@@ -28,6 +28,16 @@ pub(crate) fn relative(order: OrderBy, value: u64, variances: Option<&Variances>
     if error * 2.0 > value as f64 { format!("{share}{UNSURE}") } else { share }
 }
 
+/// The most that a standard error can be, as a part of the estimate: `≤45 %`. Empty if that is zero.
+pub(crate) fn bound(page: &Page, bound: u64, value: u64) -> String {
+    if value == 0 {
+        return String::new();
+    }
+    // Rounded up, for it to be one.
+    let percent = (u128::from(bound) * 100).div_ceil(u128::from(value));
+    format!("{}{percent} %", if page.unicode { "≤" } else { "<=" })
+}
+
 /// Has numbers stand in one column, whether [`UNSURE`] is behind them or not.
 pub(crate) fn align<'a>(margins: impl Iterator<Item = &'a mut String>) {
     let mut margins: Vec<&mut String> = margins.collect();
@@ -39,9 +49,9 @@ pub(crate) fn align<'a>(margins: impl Iterator<Item = &'a mut String>) {
 
 /// The standard error of a change: `3.1 MB`, or `3.1 MB?` if the change is less than twice as much. Empty if it is
 /// exact.
-pub(crate) fn of_change(order: OrderBy, change: &Change, variances: Option<&Variances>) -> String {
+pub(crate) fn of_change(order: OrderBy, change: &Change, variances: Option<&ChangeVariances>) -> String {
     let Some(variances) = variances else { return String::new() };
-    let error = order.variance(variances).sqrt().round() as u64;
+    let error = order.change_error(variances).round() as u64;
     let error = match order {
         OrderBy::Count => Measure { order }.text(error),
         _ => number::bytes_rounded(error),

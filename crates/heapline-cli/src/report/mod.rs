@@ -34,7 +34,7 @@ pub fn render(
 ) -> String {
     let mut page = Page::new(terminal);
     heading::write(&mut page, snapshot);
-    if snapshot.totals().allocated_count > 0 {
+    if !heading::is_empty(snapshot) {
         write_period(&mut page, snapshot, options);
         closing::write_note(&mut page, snapshot.process());
     }

@@ -129,3 +129,14 @@ fn too_few_samples_give_no_verdict_and_nothing_is_called_temporary_that_may_not_
     };
     assert_eq!((frees(100), frees(200)), (None, Some(Verdict::Temporary)));
 }
+
+#[test]
+fn imports_are_filled_only_if_enough_samples_tell_of_them() {
+    let judge = |live_bytes| {
+        let notes = Notes::new(10 * SECOND, vec![10 * SECOND], 1_000_000.0);
+        let measures = Measures { live_bytes, allocated_bytes: live_bytes, ..Measures::default() };
+        verdict(Series::new(&notes, &measures, live_bytes).judge())
+    };
+    assert_eq!((judge(1_000_000), judge(7_900_000)), (None, None));
+    assert_eq!(judge(8_000_000), Some(Verdict::Filled));
+}

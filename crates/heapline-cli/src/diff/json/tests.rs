@@ -5,7 +5,7 @@ use heapline_analyze::testing::SyntheticCapture;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::diff::tests::{two_runs, two_sampled_runs};
+use crate::diff::tests::{churn, two_runs, two_sampled_runs};
 use crate::fixture;
 
 fn diff(options: &ReportOptions) -> Value {
@@ -147,6 +147,21 @@ fn an_exact_recording_adds_no_error() {
     assert_eq!(moved["change"]["live_bytes_standard_error"], moved["after"]["live_bytes_standard_error"]);
     assert!(moved["before"]["live_bytes_standard_error"].is_null());
     assert_eq!((&diff["before"]["sampling"], &moved["within_error"]), (&Value::Null, &json!(true)));
+}
+
+#[test]
+fn zeros_of_a_sampled_recording_have_errors_measure_by_measure() {
+    let diff = diff_of(&churn(), &by(GroupBy::Line));
+    let site = &diff["sites"][0];
+    assert_eq!((&site["status"], &site["after"]["live_bytes"]), (&json!("matched"), &json!(0)));
+    for change in [&site["change"], &diff["change"]] {
+        // The roots of 512 KiB times 300 kB, and of 300² / 300 kB times 512 KiB.
+        assert_eq!(change["live_bytes_standard_error"], 396_593);
+        assert_eq!(change["live_count_standard_error"], 397);
+        // 20 MB in 38 samples.
+        assert_eq!(change["allocated_bytes_standard_error"], 3_244_428);
+    }
+    assert_eq!([&site["within_error"], &diff["within_error"]], [&json!(true), &json!(true)]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn what_was_lost_stands_on_top() {
         heading,
         "
 heapline: app.py, last seen at 12.4 s, sampled every 512 KiB, with losses:
-  estimates from 0 samples, +/- one standard error (95 % are within two)
+  estimates from 0 samples, +/- one standard error (so few tell it only roughly)
   lost: 1 allocation had its outermost frames cut off: the stack was too deep
   lost: 3 forked children, whose allocations are not in this capture
 the program was still running, or was killed: numbers are of that instant
@@ -76,6 +76,61 @@ nothing to show: no allocation of Python memory was recorded in this process
   (other processes that it started are not in this capture)
 ",
     );
+}
+
+#[test]
+fn no_sample_says_how_little_there_was() {
+    let mut capture = fixture::empty();
+    capture.sample(0, 64 << 20);
+    assert_shows(
+        &report(&capture, &ReportOptions::default(), &Terminal::plain()),
+        "
+heapline: app.py, 12.4 s, sampled every 64 MiB, nothing lost
+nothing to show: no sample was taken, so this process most likely allocated less
+  than about 201 MB of Python memory, three times the interval (other processes
+  that it started are not in this capture)
+",
+    );
+    (capture.header.dropped_bytes, capture.header.dropped_count) = (67_108_864, 3);
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    let said = "
+nothing to show: no sample was taken of what was to be recorded, so this process
+  most likely allocated less than about 201 MB of that (three times the
+  interval)
+";
+    assert!(shown.ends_with(said), "{shown}");
+}
+
+#[test]
+fn samples_that_stand_for_themselves_do_not_tell_how_many_allocations_there_were() {
+    let mut capture = fixture::empty();
+    capture.sample(0, 512 << 10);
+    let node = capture.frame(0, "<string>", "<module>", 1, 1);
+    capture.count(node, 104_857_633, 1);
+    *capture.variance(node) = heapline_format::Variance::default();
+    capture.header.sample_count = 1;
+    let said: Vec<String> = heading(&capture).lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(said[0], "  estimates from 1 sample, +/- one standard error (so few tell it only roughly)");
+    assert_eq!(said[3], "at the end 104.9 MB +/- 0 B | at least 1 allocation");
+    capture.counters(node).allocated_count = 12;
+    capture.header.sample_count = 12;
+    let said: Vec<String> = heading(&capture).lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(said[0], "  estimates from 12 samples, +/- one standard error (sizes: 95 % within two)");
+    assert_eq!(said[3], "at the end 104.9 MB +/- 0 B | at least 12 allocations");
+}
+
+#[test]
+fn what_a_child_inherited_is_shown_without_a_sample_of_its_own() {
+    let mut capture = fixture::empty();
+    capture.sample(0, 512 << 10);
+    capture.header.parent_pid = 4711;
+    let node = capture.frame(0, "/home/user/docs/app.py", "load", 1, 2);
+    let counters = capture.counters(node);
+    (counters.live_bytes, counters.live_count) = (10_000_000, 10);
+    (capture.header.live_bytes, capture.header.live_count) = (10_000_000, 10);
+    capture.header.high_water_mark_bytes = 10_000_000;
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    assert!(shown.contains("app.py:2  load") && !shown.contains("nothing to show"), "{shown}");
 }
 
 /// The heading, without the list below it.

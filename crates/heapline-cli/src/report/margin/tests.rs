@@ -21,7 +21,7 @@ fn eighty_columns_of_estimates() {
         shown,
         "
 heapline: app.py, 12.4 s, sampled every 512 KiB, nothing lost
-  estimates from 282 samples, ± one standard error (95 % are within two)
+  estimates from 282 samples, ± one standard error (sizes: 95 % within two)
 high-water mark 148.1 MB ± 8.8 MB of Python memory at 9.8 s (RSS 201 MB)
   on average too large, by 31 MB at most: it is the largest of many estimates
 at the end 148.1 MB ± 8.8 MB | 458,208 ± 31,508 allocations
@@ -52,7 +52,7 @@ fn trends_of_estimates_take_the_room_of_blocks() {
     capture.header.sample_count = 1;
     let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
     let said = "\nheapline: app.py, 1 min 40 s, sampled every 10 kB to 40 kB, nothing lost\n  \
-                estimates from 1 sample, +/- one standard error (95 % are within two)\n";
+                estimates from 1 sample, +/- one standard error (so few tell it only roughly)\n";
     assert!(format!("\n{shown}").contains(said), "{shown}");
     let said = "
     size   +/-  share     trend
@@ -158,10 +158,9 @@ fn a_recording_without_samples_says_how_much_it_may_have_missed_and_what_it_took
         &shown,
         "
 heapline: app.py, 12.4 s, sampled every 512 KiB, nothing lost
-  estimates from 0 samples, +/- one standard error (95 % are within two)
-nothing to show: no block was sampled; with 95 % confidence this process
-  allocated less than 1.6 MB of Python memory (other processes that it started
-  are not in this capture)
+nothing to show: no sample was taken, so this process most likely allocated less
+  than about 1.6 MB of Python memory, three times the interval (other processes
+  that it started are not in this capture)
 recorder's own cost: CPU time not measured (no samples), 262.1 kB of memory
 ",
     );
