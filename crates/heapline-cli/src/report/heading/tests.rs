@@ -95,8 +95,8 @@ nothing to show: no sample was taken, so this process most likely allocated less
     let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
     let said = "
 nothing to show: no sample was taken of what was to be recorded, so this process
-  most likely allocated less than about 201 MB of that (three times the
-  interval)
+  most likely allocated less than about 201 MB of that, three times the interval
+  (other processes that it started are not in this capture)
 ";
     assert!(shown.ends_with(said), "{shown}");
 }
