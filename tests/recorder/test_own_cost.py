@@ -144,4 +144,4 @@ def test_a_recording_of_nothing_says_what_it_took(interval: int | None) -> None:
     for cost in costs:
         assert cost.bytes is not None
         assert cost.process_cpu_ns is not None
-        assert (cost.cpu_ns is None) == (interval is not None), "there is nothing to measure without a sample"
+        assert cost.cpu_ns is not None

@@ -179,11 +179,7 @@ fn write_cost(page: &mut Page, process: &Process) {
 fn cpu(process: &Process) -> Option<String> {
     let cost = &process.recorder_cost;
     let samples = process.sampling.samples().map(|samples| samples.sample_count);
-    let Some(cpu_ns) = cost.cpu_ns else {
-        // There was a look, and nothing to measure.
-        return (samples == Some(0) && cost.process_cpu_ns.is_some())
-            .then(|| "CPU time not measured (no samples)".to_owned());
-    };
+    let cpu_ns = cost.cpu_ns?;
     let has_enough = samples.is_none_or(|samples| samples >= MEASURABLE_SAMPLES);
     let is_rough = cost.cpu_basis == Some(CpuBasis::Bursts) || !has_enough;
     let own = match number::cpu_time(cpu_ns) {

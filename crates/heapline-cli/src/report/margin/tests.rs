@@ -133,7 +133,7 @@ fn shares_of_short_runs_and_few_samples_are_not_said() {
         (15, 3100, "about 3 ms of 500 ms CPU time"),
         (15, 1, "<1 ms of 500 ms CPU time"),
         (16, 3100, "3 ms of 500 ms CPU time (0.6 %)"),
-        (0, 0, "CPU time not measured (no samples)"),
+        (0, 20, "<1 ms of 500 ms CPU time"),
     ] {
         (capture.header.sample_count, capture.header.own_cpu_ns) = (samples, own_us * 1000);
         assert_eq!(cost(&capture), Some(format!("{said}, 70.0 kB of memory")));
@@ -153,6 +153,7 @@ fn a_recording_without_samples_says_how_much_it_may_have_missed_and_what_it_took
     let mut capture = fixture::empty();
     capture.sample(0, 512 << 10);
     (capture.header.own_bytes, capture.header.process_cpu_ns) = (262_144, 30_000_000);
+    capture.header.own_cpu_ns = 22_000;
     let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
     assert_shows(
         &shown,
@@ -161,7 +162,7 @@ heapline: app.py, 12.4 s, sampled every 512 KiB, nothing lost
 nothing to show: no sample was taken, so this process most likely allocated less
   than about 1.6 MB of Python memory, three times the interval (other processes
   that it started are not in this capture)
-recorder's own cost: CPU time not measured (no samples), 262.1 kB of memory
+recorder's own cost: <1 ms of 30 ms CPU time, 262.1 kB of memory
 ",
     );
 }

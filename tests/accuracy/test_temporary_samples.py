@@ -14,7 +14,7 @@ def test_what_is_dropped_at_once_is_temporary_and_what_outlives_a_pause_is_not(
 ) -> None:
     recorded = json.loads(execute([sys.executable, targets / "accuracy" / "temporary.py", str(PAUSES)]).out)
     allocated, temporary = recorded["drop"]
-    # A tick may begin between a sample and its end, which takes some microseconds of a millisecond: once in a hundred times.
+    # A tick may begin between a sample and its end, some microseconds of a millisecond: one time in a hundred.
     assert 0.8 * allocated <= temporary <= allocated
     allocated, temporary = recorded["keep"]
     assert allocated > PAUSES * 60_000 / 2
