@@ -53,6 +53,7 @@ mod options;
 mod own_cost;
 mod page_map;
 mod page_protection;
+mod pair_cost;
 mod public_frame;
 mod random;
 mod recorder;

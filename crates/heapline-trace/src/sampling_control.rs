@@ -1,8 +1,8 @@
 //! What sampling costs, and how far apart samples are so that it costs no more than it may.
 //!
 //! The processor time that samples take is measured, of one in four, and that of *upkeep*, which depends on how much time
-//! has passed and not on how many samples there are, always. What the countdown takes of each allocation, and the filter of each free, is too
-//! short for that: it is estimated from the number of allocations, with [`PAIR_NS`].
+//! has passed and not on how many samples there are, always. What the countdown takes of each allocation, and the filter of
+//! each free, is too short for that: it is estimated from the number of allocations, see [`crate::pair_cost`].
 
 use std::io;
 
@@ -14,9 +14,6 @@ use crate::options::Sampling;
 use crate::sampler;
 use crate::weight::Weight;
 
-/// What an allocation and its free take that are not sampled, in nanoseconds: 13 instructions, two jumps among them, and the
-/// look at a byte. A program of nothing but such pairs, of 34 ns each, takes 1 to 2 % longer.
-const PAIR_NS: f64 = 1.0;
 /// Times that the clock is read for a sample that is measured.
 const READS: u64 = 2;
 /// Times that it is read to see how long that takes.
@@ -48,6 +45,8 @@ pub(crate) struct SamplingControl {
     records: usize,
     options: Sampling,
     interval: u64,
+    /// What an allocation and its free take that are not sampled, in nanoseconds.
+    pub(crate) pair_ns: f64,
     /// What it takes to read the clock, in nanoseconds.
     clock_ns: u64,
     /// What samples have taken, in nanoseconds.
@@ -82,6 +81,7 @@ impl SamplingControl {
             records: 0,
             options,
             interval: options.interval,
+            pair_ns: 0.0,
             clock_ns: clock_ns(),
             samples_ns: 0,
             upkeep_ns: 0,
@@ -166,7 +166,7 @@ impl SamplingControl {
             count: self.samples,
             process: clock::process_cpu_ns().saturating_sub(self.start_cpu_ns),
             samples: self.samples_ns,
-            fixed: (self.allocated as f64 * PAIR_NS) as u64 + self.upkeep_ns,
+            fixed: (self.allocated as f64 * self.pair_ns) as u64 + self.upkeep_ns,
         }
     }
 
@@ -253,6 +253,8 @@ fn wanted(past: Cost, most: f64, interval: u64, first: u64, samples: usize) -> u
 mod tests {
     use super::*;
 
+    /// What a pair takes in these programs.
+    const PAIR_NS: f64 = 1.0;
     const SECOND: u64 = 1_000_000_000;
 
     /// A program of which an allocation takes a constant time and each sample of it another.

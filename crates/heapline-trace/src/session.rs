@@ -23,6 +23,7 @@ use crate::installation;
 use crate::layer_table::LayerTable;
 use crate::layout_check::FrameAccess;
 use crate::options::Options;
+use crate::pair_cost;
 use crate::recorder::Recorder;
 use crate::recording::{FileState, Recording};
 use crate::reference_tracer;
@@ -174,12 +175,18 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
         Some(sampling) => sampler::begin(sampling.interval, sampling.seed),
         None => sampler::begin(1, None),
     }
+    // SAFETY: the GIL is held.
+    let pair_ns = || unsafe { pair_cost::pair_ns(environment.api) };
+    let without_hooks = options.sampling.map(|_| pair_ns());
     // SAFETY: the GIL is held, and there is no session.
     if let Err(error) = unsafe { installation::install(environment.api, version) } {
         if let Some(path) = session.capture().path() {
             let _ = std::fs::remove_file(path);
         }
         return Err(error);
+    }
+    if let (Some(sampling), Some(without)) = (&mut session.recorder.get_mut().sampling, without_hooks) {
+        sampling.pair_ns = pair_cost::added_ns(without, pair_ns());
     }
     tracked::install(environment.api);
     if options.sampling.is_none() && reference_tracer::is_possible(environment) {
