@@ -27,10 +27,12 @@ if [[ ${#pythons[@]} -eq 0 ]]; then
     exit 1
 fi
 
+at_once=$((${JOBS:-1} < ${#pythons[@]} ? ${JOBS:-1} : ${#pythons[@]}))
+
 # Tortures the Python of a virtual environment; with "yes" also runs CPython's tests.
 torture() {
     local venv=$1 with_tests=$2 status=0
-    "$venv/bin/python" scripts/torture/rotation.py --seconds $((seconds * ${JOBS:-1} / ${#pythons[@]})) --seed "$seed" ||
+    "$venv/bin/python" scripts/torture/rotation.py --seconds $((seconds * at_once / ${#pythons[@]})) --seed "$seed" ||
         status=1
     if [[ $with_tests == yes ]]; then
         "$venv/bin/python" scripts/torture/cpython_tests.py || status=1

@@ -238,7 +238,10 @@ def get_traced_memory() -> tuple[int, int]:
     """Bytes that are live, and the most that were; ``(0, 0)`` when nothing is traced."""
 
 def get_tracemalloc_memory() -> int:
-    """Bytes kept for what is live: 4 for each 16 bytes of its blocks, or a table of samples, and 48 for each stack."""
+    """Bytes kept for what is live: 4 for each 16 bytes of its blocks and 48 for each stack.
+
+    Where samples are taken, the table of all samples and 96 for each stack.
+    """
 
 def reset_peak() -> None:
     """Have the most that were live begin at what is live now."""

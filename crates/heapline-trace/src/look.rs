@@ -53,6 +53,7 @@ impl Recorder {
         if now != self.last_look_ns {
             self.last_look_ns = now;
             self.measured(|recorder| recorder.note_time(now));
+            self.decide_interval(now);
         }
         self.begin_burst();
     }
@@ -85,6 +86,7 @@ impl Recorder {
             self.last_look_ns = now;
             self.meter.looked_again();
             self.measured(|recorder| recorder.note_time(now));
+            self.decide_interval(now);
         }
     }
 
@@ -111,7 +113,7 @@ impl Recorder {
         let blocks = unsafe { fork::SESSION.load(Ordering::Acquire).as_ref() }.map(Session::live_blocks);
         self.history.note(&mut self.tree, blocks, elapsed, resident);
         if let (Some(blocks), Some(_)) = (blocks, resident) {
-            self.note_cost(blocks, elapsed);
+            self.note_cost(blocks);
         }
         if self.traces_references
             && let Some(environment) = environment::known()

@@ -13,14 +13,14 @@ const SLOT_SHARE: u64 = 4;
 
 impl Recorder {
     /// States what the recorder takes of memory and of processor time.
-    pub(crate) fn note_cost(&mut self, blocks: LiveBlocks<'_>, elapsed: u64) {
+    pub(crate) fn note_cost(&mut self, blocks: LiveBlocks<'_>) {
         let (samples, bytes) = blocks.tracked.extent();
         let bytes = (bytes + self.tree.memory_bytes()) as u64;
         // SAFETY: the header is mapped as long as the capture.
         let header = unsafe { &mut *self.tree.capture.header() };
         if let Some(sampling) = &mut self.sampling {
             header.own_bytes = bytes + sample_filter::BYTES as u64;
-            sampling.note(&self.tree.capture, elapsed, samples);
+            sampling.note(&self.tree.capture, samples);
         } else {
             // Slots: their pages stay when blocks are freed.
             header.own_bytes = bytes + header.high_water_mark_bytes / SLOT_SHARE;
@@ -53,14 +53,34 @@ impl Recorder {
         self.accounts.layers.hold(Timing::Nothing);
     }
 
-    /// Does something that is measured whenever it is done.
+    /// Does something that is measured whenever it is done, because time has passed.
     pub(crate) fn measured(&mut self, work: impl FnOnce(&mut Self)) {
-        let began = clock::work_ns();
-        work(self);
-        let took_ns = clock::work_ns().saturating_sub(began);
+        let took_ns = self.timed(work);
         match &mut self.sampling {
             Some(sampling) => sampling.upkeep_took(took_ns),
             None => self.meter.took(took_ns),
+        }
+    }
+
+    /// The same because somebody asked for it.
+    pub(crate) fn measured_if_asked(&mut self, work: impl FnOnce(&mut Self)) {
+        let took_ns = self.timed(work);
+        match &mut self.sampling {
+            Some(sampling) => sampling.asked_took(took_ns),
+            None => self.meter.took(took_ns),
+        }
+    }
+
+    fn timed(&mut self, work: impl FnOnce(&mut Self)) -> u64 {
+        let began = clock::work_ns();
+        work(self);
+        clock::work_ns().saturating_sub(began)
+    }
+
+    /// Has the distance of samples follow what they cost.
+    pub(crate) fn decide_interval(&mut self, now: u64) {
+        if let Some(sampling) = &mut self.sampling {
+            sampling.decide(&self.tree.capture, now.saturating_sub(self.start_ns));
         }
     }
 

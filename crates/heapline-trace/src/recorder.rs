@@ -398,9 +398,9 @@ impl Recorder {
         // SAFETY: the header is mapped as long as the capture.
         let elapsed = unsafe { (*self.tree.capture.header()).now_ns };
         let sum = if ended { History::finish } else { History::sum_ages };
-        self.measured(|recorder| sum(&mut recorder.history, &mut recorder.tree, blocks, elapsed));
+        self.measured_if_asked(|recorder| sum(&mut recorder.history, &mut recorder.tree, blocks, elapsed));
         // The latest note may be older than that by a tick; a run that is shorter than one has none.
-        self.note_cost(blocks, elapsed);
+        self.note_cost(blocks);
     }
 
     /// If the map of the capture has failed the recording ends here: hooks pass everything through.

@@ -1,7 +1,7 @@
 //! What sampling costs, and how far apart samples are so that it costs no more than it may.
 //!
-//! The processor time that samples take is measured, of one in four, and that of *upkeep*, which depends on how much time
-//! has passed and not on how many samples there are, always. What the countdown takes of each allocation, and the filter of
+//! The processor time that samples take is measured, of one in four, and that of *upkeep*, which follows from time passing
+//! more than from how many samples there are, always. So is what snapshots take, but that decides nothing. What the countdown takes of each allocation, and the filter of
 //! each free, is too short for that: it is estimated from the number of allocations, see [`crate::pair_cost`].
 
 use std::io;
@@ -53,12 +53,17 @@ pub(crate) struct SamplingControl {
     samples_ns: u64,
     /// What upkeep has taken, in nanoseconds.
     upkeep_ns: u64,
+    /// What was done because somebody asked for a snapshot has taken, in nanoseconds.
+    asked_ns: u64,
     /// Samples that were booked.
     samples: u64,
     /// Allocations, as estimated.
     allocated: u64,
     /// Processor time of the process when the recording started.
     start_cpu_ns: u64,
+    /// As it was stated last, with so many samples live.
+    noted: Cost,
+    live_samples: usize,
     decided: Cost,
 }
 
@@ -85,9 +90,12 @@ impl SamplingControl {
             clock_ns: clock_ns(),
             samples_ns: 0,
             upkeep_ns: 0,
+            asked_ns: 0,
             samples: 0,
             allocated: 0,
             start_cpu_ns: clock::process_cpu_ns(),
+            noted: Cost::default(),
+            live_samples: 0,
             decided: Cost::default(),
         };
         control.list(capture, 0);
@@ -101,10 +109,11 @@ impl SamplingControl {
     /// Parts with the capture's file, in a process that was forked or for owners that go on; costs begin anew.
     pub(crate) fn restart(&mut self, capture: &Capture) -> io::Result<()> {
         capture.detach_table(&mut self.space, self.records, Interval::BYTES)?;
-        (self.samples_ns, self.upkeep_ns, self.samples, self.allocated) = (0, 0, 0, 0);
+        (self.samples_ns, self.upkeep_ns, self.asked_ns) = (0, 0, 0);
+        (self.samples, self.allocated) = (0, 0);
         // SAFETY: the header is mapped as long as the capture.
         unsafe { (*capture.header()).flags &= !OVERHEAD_FLAG };
-        self.decided = Cost::default();
+        (self.noted, self.decided) = (Cost::default(), Cost::default());
         self.start_cpu_ns = clock::process_cpu_ns();
         Ok(())
     }
@@ -156,6 +165,11 @@ impl SamplingControl {
         self.upkeep_ns += nanoseconds;
     }
 
+    /// What was asked for has taken so long.
+    pub(crate) fn asked_took(&mut self, nanoseconds: u64) {
+        self.asked_ns += nanoseconds;
+    }
+
     /// What upkeep has taken until now.
     pub(crate) fn upkeep_ns(&self) -> u64 {
         self.upkeep_ns
@@ -170,17 +184,21 @@ impl SamplingControl {
         }
     }
 
-    /// States what sampling has cost, and changes the interval if it costs too much, or little. `samples`: how many are live.
-    pub(crate) fn note(&mut self, capture: &Capture, elapsed_ns: u64, samples: usize) {
+    /// States what sampling has cost. `samples`: how many are live.
+    pub(crate) fn note(&mut self, capture: &Capture, samples: usize) {
         let cost = self.cost();
+        // Whatever is estimated, it was a part of what the process has taken; and 0 says that nothing is known.
+        let own_ns = (cost.samples + cost.fixed + self.asked_ns).min(cost.process).max(1);
         let header = capture.header();
         // SAFETY: the header is mapped as long as the capture.
-        unsafe {
-            // Whatever is estimated, it was a part of this.
-            (*header).own_cpu_ns = (cost.samples + cost.fixed).min(cost.process);
-            (*header).process_cpu_ns = cost.process;
-        }
+        unsafe { ((*header).own_cpu_ns, (*header).process_cpu_ns) = (own_ns, cost.process) };
+        (self.noted, self.live_samples) = (cost, samples);
+    }
+
+    /// Changes the interval if sampling costs too much, or little, by what was stated last.
+    pub(crate) fn decide(&mut self, capture: &Capture, elapsed_ns: u64) {
         let Some(most) = self.options.most_overhead else { return };
+        let (cost, header) = (self.noted, capture.header());
         let passed = cost.process.saturating_sub(self.decided.process);
         let count = cost.count - self.decided.count;
         if passed < DECIDE_NS || (count < ENOUGH_SAMPLES && passed < PATIENCE_NS) {
@@ -197,7 +215,7 @@ impl SamplingControl {
             if is_out_of_reach(past, most, self.interval, self.options.interval) { OVERHEAD_FLAG } else { 0 };
         // SAFETY: as above.
         unsafe { (*header).flags = (*header).flags & !OVERHEAD_FLAG | flag };
-        let wanted = wanted(past, most, self.interval, self.options.interval, samples);
+        let wanted = wanted(past, most, self.interval, self.options.interval, self.live_samples);
         if wanted != self.interval {
             self.interval = wanted;
             sampler::set_interval(wanted);
@@ -226,7 +244,7 @@ fn widest(first: u64) -> u64 {
 fn is_out_of_reach(past: Cost, most: f64, interval: u64, first: u64) -> bool {
     let program = past.process.saturating_sub(past.samples + past.fixed).max(1) as f64;
     let (fixed, all) = (past.fixed as f64 / program, (past.fixed + past.samples) as f64 / program);
-    fixed > most || (interval >= widest(first) && all > most * TOO_DEAR)
+    fixed > most * TOO_DEAR || (interval >= widest(first) && all > most * TOO_DEAR)
 }
 
 /// The interval that would have had samples take what they may. `most`: the largest share that everything may take; it is

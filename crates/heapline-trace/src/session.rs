@@ -23,7 +23,7 @@ use crate::installation;
 use crate::layer_table::LayerTable;
 use crate::layout_check::FrameAccess;
 use crate::options::Options;
-use crate::pair_cost;
+use crate::pair_cost::WithoutHooks;
 use crate::recorder::Recorder;
 use crate::recording::{FileState, Recording};
 use crate::reference_tracer;
@@ -176,8 +176,7 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
         None => sampler::begin(1, None),
     }
     // SAFETY: the GIL is held.
-    let pair_ns = || unsafe { pair_cost::pair_ns(environment.api) };
-    let without_hooks = options.sampling.map(|_| pair_ns());
+    let without_hooks = options.sampling.map(|_| unsafe { WithoutHooks::look(environment.api) });
     // SAFETY: the GIL is held, and there is no session.
     if let Err(error) = unsafe { installation::install(environment.api, version) } {
         if let Some(path) = session.capture().path() {
@@ -186,7 +185,8 @@ pub(crate) unsafe fn begin(options: Options, has_base: bool) -> Result<(), Error
         return Err(error);
     }
     if let (Some(sampling), Some(without)) = (&mut session.recorder.get_mut().sampling, without_hooks) {
-        sampling.pair_ns = pair_cost::added_ns(without, pair_ns());
+        // SAFETY: the GIL is held.
+        sampling.pair_ns = unsafe { without.added_ns(environment.api) };
     }
     tracked::install(environment.api);
     if options.sampling.is_none() && reference_tracer::is_possible(environment) {

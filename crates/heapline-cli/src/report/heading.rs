@@ -46,10 +46,18 @@ fn write_nothing(page: &mut Page, snapshot: &Snapshot) {
                 0 => ("", "Python memory"),
                 _ => (" of what was to be recorded", "that"),
             };
+            let so = if snapshot.losses().is_empty() {
+                format!(
+                    ", so this process most likely allocated less than about {most} of {what}, three times the \
+                     interval"
+                )
+            } else {
+                // What was lost may have been anything.
+                String::new()
+            };
             format!(
-                "nothing to show: no sample was taken{of_what}, so this process most likely allocated less \
-                 than about {most} of {what}, three times the interval (other processes that it started are \
-                 not in this capture)"
+                "nothing to show: no sample was taken{of_what}{so} (other processes that it started are not in \
+                 this capture)"
             )
         }
     };

@@ -99,6 +99,14 @@ nothing to show: no sample was taken of what was to be recorded, so this process
   (other processes that it started are not in this capture)
 ";
     assert!(shown.ends_with(said), "{shown}");
+
+    // What was lost may have been anything.
+    capture.lose(LossKind::HooksRemoved, 1);
+    let shown = report(&capture, &ReportOptions::default(), &Terminal::plain());
+    assert!(
+        shown.contains("no sample was taken of what was to be recorded (other")
+            && !shown.contains("most likely")
+    );
 }
 
 #[test]
