@@ -253,13 +253,13 @@ fn finish<const DOMAIN: usize>(local: *mut ThreadLocal, address: *mut c_void, si
 
 /// Books a sample if there is one, and brings what depends on the time up to date.
 fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>, is_measured: bool) {
-    let began =
-        is_measured.then(|| (clock::work_ns(), recorder().map_or(0, |recorder| recorder.upkeep_ns())));
+    let upkeep = || with_recorder(|recorder| recorder.upkeep_ns()).unwrap_or(0);
+    let began = is_measured.then(|| (clock::work_ns(), upkeep()));
     if let Some(weight) = weight {
         let domain = if DOMAIN == RAW { Domain::Raw } else { Domain::WithGil };
         tracked::book_with(domain, PYTHON, address, size, weight);
     }
-    if let Some(recorder) = recorder() {
+    with_recorder(|recorder| {
         recorder.look();
         let took = began.map(|(began, upkeep)| {
             // Upkeep is measured by itself.
@@ -267,14 +267,16 @@ fn note<const DOMAIN: usize>(address: usize, size: usize, weight: Option<Weight>
             clock::work_ns().saturating_sub(began).saturating_sub(upkeep)
         });
         recorder.sampling_took(took, weight);
-    }
+    });
 }
 
-/// The recorder, if there is one and the calling thread may use it. It is used for one thing after the other.
-fn recorder<'a>() -> Option<&'a mut Recorder> {
+/// Does something with the recorder, if there is one and the calling thread may use it; nothing else uses it meanwhile.
+fn with_recorder<R>(use_it: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
     let Caller::Main(_) = hooks::raw_caller(environment::known()?) else { return None };
     // SAFETY: a session ends only with the main GIL held, which this thread holds; it is not in the middle of the books.
-    unsafe { SESSION.load(Ordering::Acquire).as_ref().map(|session| &mut *session.recorder.get()) }
+    let session = unsafe { SESSION.load(Ordering::Acquire).as_ref() }?;
+    // SAFETY: as above, and what is done calls no hook that would use the recorder: the thread is marked as inside.
+    Some(use_it(unsafe { &mut *session.recorder.get() }))
 }
 
 unsafe extern "C" fn free_slowly<const DOMAIN: usize>(_: *mut c_void, address: *mut c_void) {
